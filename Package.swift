@@ -1,0 +1,107 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+let swiftSettings: [SwiftSetting] = [
+  .enableUpcomingFeature("ExistentialAny"),
+  .enableUpcomingFeature("InternalImportsByDefault"),
+  .enableUpcomingFeature("MemberImportVisibility"),
+  .treatAllWarnings(as: .error),
+]
+let cSettings: [CSetting] = [
+  .enableWarning("all"), .enableWarning("extra"), .treatAllWarnings(as: .error),
+]
+
+/// A module of Swift; `uses` may only name modules above it in this list (docs/architecture.md).
+func module(
+  _ name: String, uses: [Target.Dependency] = [], plugins: [Target.PluginUsage] = []
+) -> Target {
+  .target(name: name, dependencies: uses, swiftSettings: swiftSettings, plugins: plugins)
+}
+
+func tests(_ module: String, uses: [Target.Dependency] = [], exclude: [String] = []) -> Target {
+  .testTarget(
+    name: "\(module)Tests", dependencies: [.byName(name: module)] + uses, exclude: exclude,
+    swiftSettings: swiftSettings)
+}
+
+let log = Target.Dependency.product(name: "Logging", package: "swift-log")
+let toml = Target.Dependency.product(name: "TOMLKit", package: "TOMLKit")
+let arguments = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
+
+let package = Package(
+  name: "hotrack",
+  products: [
+    .executable(name: "hotrack", targets: ["hotrack"]),
+    .library(name: "HotrackClient", targets: ["HotrackClient"]),
+  ],
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
+    .package(url: "https://github.com/apple/swift-log", exact: "1.16.2"),
+    .package(url: "https://github.com/LebJe/TOMLKit", exact: "0.6.0"),
+  ],
+  targets: [
+    // System libraries and C.
+    .target(name: "CHotrack", cSettings: cSettings),
+    .target(name: "CSockets", cSettings: cSettings),
+    .systemLibrary(name: "CXXHash", pkgConfig: "libxxhash", providers: [.apt(["libxxhash-dev"])]),
+    .systemLibrary(name: "CBPF", pkgConfig: "libbpf", providers: [.apt(["libbpf-dev"])]),
+
+    // Protocol: pure, no input or output.
+    module("Wire", uses: ["CHotrack", "CXXHash"]),
+    module("Directory", uses: ["CHotrack", "Wire"]),
+    module("KeyTemperature"),
+    module("Storage", uses: ["Wire"]),
+    module("ServerCore", uses: ["Wire", "Storage"]),
+    module("ControllerCore", uses: ["Wire", "Directory", "KeyTemperature"]),
+    module("ClientCore", uses: ["Wire"]),
+    module("Workload"),
+    module("Linearizability"),
+    module(
+      "Simulation",
+      uses: [
+        "ServerCore", "ControllerCore", "ClientCore", "Directory", "Wire", "Workload",
+        "Linearizability",
+      ]),
+
+    // Shells: the cores on sockets, clocks and maps.
+    module(
+      "DataPlane", uses: ["CBPF", "CHotrack", "Directory", "Wire"], plugins: ["CompileBPF"]),
+    module("HotrackClient", uses: ["ClientCore", "Wire", "CSockets"]),
+    module("Server", uses: ["ServerCore", "Wire", "CSockets", log]),
+    module(
+      "Controller", uses: ["ControllerCore", "DataPlane", "Directory", "Wire", "CSockets", log]),
+    module("LoadGenerator", uses: ["Workload", "ClientCore", "Wire", "HotrackClient", "CSockets"]),
+    module("Configuration", uses: [toml]),
+    module("Testbed", uses: ["Configuration", "CSockets"]),
+    .executableTarget(
+      name: "hotrack",
+      dependencies: [
+        "Configuration", "Controller", "ControllerCore", "DataPlane", "HotrackClient",
+        "Linearizability", "LoadGenerator", "Server", "Simulation", "Testbed", "Wire", "Workload",
+        arguments, log,
+      ], swiftSettings: swiftSettings),
+
+    // Building: compiles bpf/*.bpf.c and embeds the objects.
+    .executableTarget(name: "bpf-embed", swiftSettings: swiftSettings),
+    .plugin(name: "CompileBPF", capability: .buildTool(), dependencies: ["bpf-embed"]),
+
+    tests("Wire"),
+    tests("Directory", uses: ["Wire", "CHotrack"]),
+    tests("KeyTemperature"),
+    tests("Storage", uses: ["Wire"]),
+    tests("ServerCore", uses: ["Wire", "Storage"]),
+    tests("ControllerCore", uses: ["Wire", "Directory"]),
+    tests("ClientCore", uses: ["Wire"]),
+    tests("Workload"),
+    tests("Linearizability"),
+    tests("Simulation", uses: ["Linearizability", "Directory", "Wire"]),
+    tests("DataPlane", uses: ["Directory", "Wire", "CHotrack"]),
+    tests("HotrackClient", uses: ["Wire"]),
+    tests("Server", uses: ["Wire", "ServerCore"]),
+    tests("Controller", uses: ["ControllerCore", "Wire"]),
+    tests("LoadGenerator", uses: ["Workload"]),
+    tests("Configuration"),
+    tests("Testbed", uses: ["Configuration"]),
+    tests("hotrack"),
+  ]
+)

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "CHotrack.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+void hotrack_rack_on_datagram(struct directory *d, struct hotrack_header *h, __u32 length,
+                              enum rack_sender sender, __u8 server, struct rack_verdict *verdict) {
+  rack_on_datagram(d, h, length, sender, server, verdict);
+}
+
+const char *hotrack_counter_name(__u32 counter) {
+  static const char *const names[] = {
+#define X(name, text) text,
+      DIRECTORY_COUNTERS(X)
+#undef X
+  };
+
+  return counter < COUNTERS ? names[counter] : NULL;
+}
+
+void *hotrack_allocate_lines(__u64 bytes) {
+  __u64 lines = (bytes + DIRECTORY_CACHE_LINE - 1) / DIRECTORY_CACHE_LINE;
+  void *memory = aligned_alloc(DIRECTORY_CACHE_LINE, lines * DIRECTORY_CACHE_LINE);
+
+  if (memory)
+    memset(memory, 0, lines * DIRECTORY_CACHE_LINE);
+  return memory;
+}

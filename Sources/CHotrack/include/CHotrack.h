@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The C headers of bpf/ built for the host, and the functions that Swift calls of them. */
+#ifndef CHOTRACK_H
+#define CHOTRACK_H
+
+#include "../../../bpf/wire.h"
+#include "../../../bpf/directory_state.h"
+#include "../../../bpf/directory_maps_host.h"
+#include "../../../bpf/directory_control.h"
+#include "../../../bpf/rack.h"
+
+/* rack_on_datagram of rack.h, not inlined: decides and stamps one datagram. */
+void hotrack_rack_on_datagram(struct directory *d, struct hotrack_header *h, __u32 length,
+                              enum rack_sender sender, __u8 server, struct rack_verdict *verdict);
+
+/* The name of a counter as it stands on the screen, or NULL. */
+const char *hotrack_counter_name(__u32 counter);
+
+/* Single loads and stores of shared memory: acquire and release. */
+static inline __u64 hotrack_load64(__u64 *p) { return __atomic_load_n(p, __ATOMIC_ACQUIRE); }
+static inline __u32 hotrack_load32(__u32 *p) { return __atomic_load_n(p, __ATOMIC_ACQUIRE); }
+static inline void hotrack_store64(__u64 *p, __u64 x) { __atomic_store_n(p, x, __ATOMIC_RELEASE); }
+static inline void hotrack_store32(__u32 *p, __u32 x) { __atomic_store_n(p, x, __ATOMIC_RELEASE); }
+static inline void hotrack_store8(__u8 *p, __u8 x) { __atomic_store_n(p, x, __ATOMIC_RELEASE); }
+static inline __u64 hotrack_fetch_add64(__u64 *p, __u64 x) {
+  return __atomic_fetch_add(p, x, __ATOMIC_SEQ_CST);
+}
+
+/* Zeroed memory in whole cache lines; freed with free(). NULL if there is none. */
+void *hotrack_allocate_lines(__u64 bytes);
+
+#endif

@@ -1,0 +1,89 @@
+/// What an entry of the directory is going through.
+public enum EntryMode: UInt32, Sendable {
+  /// Being promoted: reads at home, writes frozen.
+  case adding = 1
+  /// Replicated: reads by the replica set, writes by the request's hash.
+  case hot = 2
+  /// Being demoted, or its write targets change: reads by the replica set, writes frozen.
+  case removing = 3
+}
+
+/// Where a server is and which of its starts this is.
+public struct ServerPlace: Sendable, Equatable {
+  public var incarnation: UInt64
+  /// Index of the directory host's interface that leads to it.
+  public var interface: UInt32
+  /// Its UDP port.
+  public var port: UInt16
+  /// Its MAC address, 6 bytes.
+  public var mac: [UInt8]
+  /// Its address: 16 bytes, IPv4 as IPv4-mapped IPv6 (RFC 4291 §2.5.5.2).
+  public var address: [UInt8]
+
+  public init(
+    incarnation: UInt64, interface: UInt32, port: UInt16, mac: [UInt8], address: [UInt8]
+  ) {
+    precondition(mac.count == 6 && address.count == 16)
+    self.incarnation = incarnation
+    self.interface = interface
+    self.port = port
+    self.mac = mac
+    self.address = address
+  }
+}
+
+/// One change of the directory's memory. Each is safe at any moment while packets are handled;
+/// their order is the controller's responsibility (docs/protocol.md, "Transitions").
+public enum DirectoryChange: Sendable, Equatable {
+  /// Once, before the directory serves: epoch, servers (highest number + 1), first version and the
+  /// size of the version window (at most 2^30).
+  case begin(epoch: UInt16, serverCount: UInt32, nextVersion: UInt64, window: UInt32)
+  case setServing(Bool)
+  case setGeneration(UInt64)
+  /// Bit per living server.
+  case setAlive(UInt32)
+  case setServer(UInt8, ServerPlace)
+  case setSlots(first: UInt16, count: UInt16, home: UInt8, moving: Bool)
+  /// A table of 256 write targets. No entry may be using it.
+  case setTargets(table: UInt8, servers: [UInt8])
+  case insert(entry: UInt32, keyHash: UInt64, home: UInt8)
+  case makeHot(
+    entry: UInt32, completed: UInt64, replicaSet: UInt32, since: UInt64, home: UInt8,
+    copies: UInt8, targets: UInt8)
+  case setMode(entry: UInt32, EntryMode)
+  /// To how many servers each write of the key is copied.
+  case setCopies(entry: UInt32, UInt8)
+  case remove(entry: UInt32)
+  case forgetServer(entry: UInt32, server: UInt8)
+  case rebase(entry: UInt32)
+  /// One of so many requests is sampled; 0: none.
+  case setSampleInterval(UInt32)
+  case decayLoads
+}
+
+/// What the directory's memory says of one entry at one moment.
+public struct EntryReading: Sendable, Equatable {
+  public var entry: UInt32
+  public var keyHash: UInt64
+  public var completed: UInt64
+  /// Bit per server that holds the completed version.
+  public var replicaSet: UInt32
+  /// Completed version minus the start of the entry's version window.
+  public var windowOffset: UInt32
+  /// Requests since the directory began (exact).
+  public var reads: UInt64
+  public var writes: UInt64
+
+  public init(
+    entry: UInt32, keyHash: UInt64, completed: UInt64, replicaSet: UInt32, windowOffset: UInt32,
+    reads: UInt64 = 0, writes: UInt64 = 0
+  ) {
+    self.entry = entry
+    self.keyHash = keyHash
+    self.completed = completed
+    self.replicaSet = replicaSet
+    self.windowOffset = windowOffset
+    self.reads = reads
+    self.writes = writes
+  }
+}

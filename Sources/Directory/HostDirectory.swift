@@ -1,0 +1,103 @@
+internal import CHotrack
+public import Wire
+
+/// Who sent a datagram, by where it came from; never by what it says of itself.
+public enum Sender: Sendable, Equatable {
+  case client
+  /// The interface and addresses of this registered server.
+  case server(UInt8)
+  /// The rack before this one in the chain.
+  case neighbour
+}
+
+/// What the directory does with a datagram.
+public enum Verdict: Sendable, Equatable {
+  /// On to this server, stamped.
+  case steer(server: UInt8)
+  /// Back to the sender: the datagram is now an answer of header length.
+  case answer(Status)
+  /// A reply, on to its client.
+  case forward
+  /// It ends here, as it should.
+  case consume
+  /// An answer to the controller.
+  case toController
+  /// Refused.
+  case drop
+}
+
+extension DirectoryMemory {
+  /// Decides and stamps a datagram with the data plane's own text (`bpf/rack.h`), as the XDP
+  /// program does. Thread-safe. Returns the verdict, the counter it is counted under, and the
+  /// index of the directory entry that it concerned, if any.
+  public func handle(
+    _ datagram: UnsafeMutableRawBufferPointer, from sender: Sender
+  ) -> (verdict: Verdict, counter: DirectoryCounter, entry: UInt32?) {
+    guard datagram.count >= WireLimits.headerLength else {
+      return (.drop, DirectoryCounter(rawValue: COUNTER_DROP_TRUNCATED.rawValue), nil)
+    }
+    let header = datagram.baseAddress!.assumingMemoryBound(to: hotrack_header.self)
+    var verdict = rack_verdict()
+    var server = WireLimits.noServer
+    var kind = RACK_CLIENT
+    switch sender {
+    case .client: break
+    case .server(let number):
+      kind = RACK_SERVER
+      server = number
+    case .neighbour: kind = RACK_NEIGHBOUR
+    }
+    hotrack_rack_on_datagram(raw, header, UInt32(datagram.count), kind, server, &verdict)
+    let decision = verdict.decision
+    let entry = decision.entry == UInt32.max ? nil : decision.entry
+    let counter = DirectoryCounter(rawValue: decision.counter)
+    switch directory_action(UInt32(decision.action)) {
+    case DIRECTORY_STEER: return (.steer(server: decision.server), counter, entry)
+    case DIRECTORY_ANSWER:
+      return (.answer(Status(rawValue: decision.status) ?? .busy), counter, entry)
+    case DIRECTORY_FORWARD: return (.forward, counter, entry)
+    case DIRECTORY_CONSUME:
+      return (verdict.to_controller == 1 ? .toController : .consume, counter, entry)
+    default: return (.drop, counter, entry)
+    }
+  }
+
+  /// Breaks the decision code on purpose, to test that tests notice. Host memory only.
+  public var faults: DirectoryFaults {
+    get { DirectoryFaults(rawValue: raw.pointee.faults) }
+    set { raw.pointee.faults = newValue.rawValue }
+  }
+}
+
+/// Deliberate faults of the decision code, for tests of the tests.
+public struct DirectoryFaults: OptionSet, Sendable {
+  public let rawValue: UInt32
+  public init(rawValue: UInt32) { self.rawValue = rawValue }
+
+  /// A read reply does not move the directory.
+  public static let readRepliesIgnored = DirectoryFaults(rawValue: 1)
+  /// A hot write goes to any server, a retry to another one.
+  public static let retryAnywhere = DirectoryFaults(rawValue: 2)
+  /// An error reply moves the directory like a result.
+  public static let errorsMove = DirectoryFaults(rawValue: 4)
+  /// Replies from before the promotion count.
+  public static let sinceIgnored = DirectoryFaults(rawValue: 8)
+  /// The state word is written by two plain stores.
+  public static let tornWord = DirectoryFaults(rawValue: 16)
+}
+
+/// What a packet is counted as (`DIRECTORY_COUNTERS` in `bpf/directory_state.h`).
+public struct DirectoryCounter: RawRepresentable, Hashable, Sendable, CustomStringConvertible {
+  public let rawValue: UInt32
+  public init(rawValue: UInt32) { self.rawValue = rawValue }
+
+  /// All counters, in the order of the data plane's counter map.
+  public static var all: [DirectoryCounter] {
+    (0..<COUNTERS.rawValue).map(DirectoryCounter.init(rawValue:))
+  }
+
+  /// The name that the screen and JSON show, such as `hot_read` or `drop_malformed`.
+  public var description: String {
+    hotrack_counter_name(rawValue).map { String(cString: $0) } ?? "counter_\(rawValue)"
+  }
+}

@@ -1,0 +1,11 @@
+import ArgumentParser
+
+/// The command line: a thin layer over the modules, one file for each command.
+@main
+struct Hotrack: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "hotrack",
+    abstract: "A rack of key-value servers that carries skewed load.",
+    subcommands: []
+  )
+}

@@ -1,0 +1,87 @@
+import Testing
+import Wire
+
+@Suite struct WireTests {
+  @Test func aDatagramSurvivesEncodingAndDecoding() throws {
+    var header = Header(.set)
+    header.server = 3
+    header.flags = [.reply, .notHolder]
+    header.epoch = 7
+    header.load = 12
+    header.copyTargets = 0x8000_0001
+    header.generation = 0x1122_3344_5566_7788
+    header.version = Version.first(ofEpoch: 7)
+    header.incarnation = .max
+    header.returnPath = 0x0102_0304_0506_0708
+    header.keyHash = 42
+    header.client = 43
+    header.sequence = 44
+    header.acknowledged = 40
+    header.firstGeneration = 5
+    header.knownGeneration = 6
+    header.lateness = 9
+    header.returnAddress = (1, 2)
+    let message = Message(header, key: Array("key".utf8), value: [1, 2, 3, 4])
+    let decoded = try Message(datagram: message.encoded())
+    header.keyLength = 3
+    header.valueLength = 4
+    #expect(decoded.header == header)
+    #expect(decoded.key == message.key && decoded.value == message.value)
+  }
+
+  @Test func fieldsLieWhereTheProtocolPageSaysInNetworkByteOrder() {
+    var header = Header(.get)
+    header.generation = 0x0102_0304_0506_0708
+    header.sequence = 0x1112_1314_1516_1718
+    let bytes = Message(header, key: [9]).encoded()
+    #expect(bytes.count == 137)
+    #expect(Array(bytes[0..<4]) == [0x48, 0x54, 1, 1])
+    #expect(bytes[5] == 255)
+    #expect(Array(bytes[16..<24]) == [1, 2, 3, 4, 5, 6, 7, 8])
+    #expect(Array(bytes[64..<72]) == [0x11, 0x12, 0x13, 0x14, 0x15, 0x16, 0x17, 0x18])
+    #expect(Array(bytes[104..<112]) == [0, 0, 0, 1, 0, 1, 0, 0])
+  }
+
+  @Test func everyPrefixAndEverySingleByteChangeIsDecodedOrRefused() {
+    let whole = Message(Header(.set), key: [1, 2], value: [3]).encoded()
+    for length in 0..<whole.count {
+      #expect(throws: WireError.self) { try Message(datagram: Array(whole[..<length])) }
+    }
+    for position in whole.indices {
+      for byte: UInt8 in [0, 1, 0x7f, 0xff] {
+        var changed = whole
+        changed[position] = byte
+        _ = try? Message(datagram: changed)
+      }
+    }
+  }
+
+  @Test func bodiesSurviveAndRefuseOddLengths() throws {
+    let entry = SessionEntry(client: 1, sequence: 2, version: 3, operation: .set, status: .ok)
+    let fence = FenceAckBody(evictedBirth: 8, entries: [entry, entry])
+    #expect(try FenceAckBody(decoding: fence.encoded()) == fence)
+    let sync = SyncBody(freshVersion: 4, lossGeneration: 5, evictedBirth: 6, entries: [entry])
+    #expect(try SyncBody(decoding: sync.encoded()) == sync)
+    let floor = FloorBody(keyHashes: [1, .max])
+    #expect(try FloorBody(decoding: floor.encoded()) == floor)
+    let runs = (0..<200).map { SlotRun(first: UInt16($0), count: 1, lossGeneration: 9) }
+    let parts = SlotsBody.parts(runs: runs, keyHashes: Array(0..<300))
+    #expect(parts.count > 1)
+    let decoded = try parts.map { try SlotsBody(decoding: $0.encoded()) }
+    #expect(decoded.flatMap(\.runs) == runs)
+    #expect(decoded.flatMap(\.keyHashes) == Array(0..<300))
+    #expect(parts.allSatisfy { $0.encoded().count <= WireLimits.bodyLengthMax })
+    for bytes in [fence.encoded(), sync.encoded(), floor.encoded(), parts[0].encoded()] {
+      let short = Array(bytes.dropLast())
+      #expect(throws: WireError.self) { try FenceAckBody(decoding: short) }
+      #expect(throws: WireError.self) { try SlotsBody(decoding: short) }
+    }
+  }
+
+  @Test func keyHashIsXXH3AndNeverZero() {
+    // XXH3-64 of the empty input with seed 0 (reference implementation).
+    #expect(KeyHash.of([], seed: 0) == 0x2d06_8005_38d3_94c2)
+    #expect(KeyHash.slot(.max) == 16_383)
+    #expect(KeyHash.slot(1) == 0)
+  }
+}

@@ -1,0 +1,477 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0 */
+/*
+ * The coherence directory's decisions (docs/protocol.md, "The directory"): what happens to a
+ * request on its way to a server, and to a packet on its way back.
+ *
+ * Plain C without loops over unknown bounds: it compiles for BPF and for the host from this text.
+ * Everything it touches in memory goes through directory_maps_bpf.h or directory_maps_host.h,
+ * one of which must be included first. It neither parses nor rewrites packets (packet.h does).
+ */
+#ifndef HOTRACK_DIRECTORY_H
+#define HOTRACK_DIRECTORY_H
+
+#include "directory_state.h"
+#include "wire.h"
+
+#define DIRECTORY_INLINE static inline __attribute__((always_inline, unused))
+
+enum directory_action {
+  DIRECTORY_STEER,   /* stamp it, send it to `server` */
+  DIRECTORY_ANSWER,  /* send it back to where it came from, with `status` */
+  DIRECTORY_FORWARD, /* a reply: on to its client; a chain forward: on to the next rack */
+  DIRECTORY_CONSUME, /* it ends here, as it should */
+  DIRECTORY_DROP,    /* refused */
+};
+
+#define DIRECTORY_NO_ENTRY 0xffffffffu
+
+/* What the decision needs of a request; in host byte order. */
+struct directory_request {
+  __u64 key_hash;
+  __u64 version; /* kept if the request was forwarded down the chain */
+  __u64 client;
+  __u64 sequence;
+  __u8 operation;
+  __u8 forwarded; /* it says so, and came from the neighbour rack's address and port */
+};
+
+/* A reply, COPY_ACK or outgoing chain forward; in host byte order. */
+struct directory_report {
+  __u64 key_hash;
+  __u64 version;
+  __u64 generation;
+  __u64 incarnation;
+  __u32 epoch;
+  __u32 load;
+  __u16 flags;
+  __u8 operation;
+  __u8 status;
+  __u8 server;
+};
+
+struct directory_decision {
+  __u64 generation;
+  __u64 version;
+  __u64 incarnation;
+  __u32 epoch;
+  __u32 entry; /* index of the directory entry, or DIRECTORY_NO_ENTRY */
+  __u32 copy_targets;
+  __u32 counter; /* enum directory_counter: what to count this packet as */
+  __u8 action;
+  __u8 server;
+  __u8 status; /* with DIRECTORY_ANSWER */
+  __u8 replicated;
+};
+
+/* A well-mixed function of the request alone, so that a retry has the same value. */
+DIRECTORY_INLINE __u32 directory_target_index(__u64 client, __u64 sequence) {
+  __u64 x = (client ^ (sequence * 0x9e3779b97f4a7c15ull)) * 0xbf58476d1ce4e5b9ull;
+
+  return (__u32)((x ^ (x >> 32)) >> 8) & (DIRECTORY_TARGETS - 1);
+}
+
+DIRECTORY_INLINE __u32 directory_popcount(__u32 x) {
+  x = x - ((x >> 1) & 0x55555555u);
+  x = (x & 0x33333333u) + ((x >> 2) & 0x33333333u);
+  x = (x + (x >> 4)) & 0x0f0f0f0fu;
+  return (x * 0x01010101u) >> 24;
+}
+
+/* The number of the rank-th set bit (rank from 0, below the population count). */
+DIRECTORY_INLINE __u32 directory_select(__u32 set, __u32 rank) {
+  __u32 position = 0, count;
+
+  count = directory_popcount(set & 0xffffu);
+  if (rank >= count) {
+    rank -= count;
+    position += 16;
+    set >>= 16;
+  }
+  count = directory_popcount(set & 0xffu);
+  if (rank >= count) {
+    rank -= count;
+    position += 8;
+    set >>= 8;
+  }
+  count = directory_popcount(set & 0xfu);
+  if (rank >= count) {
+    rank -= count;
+    position += 4;
+    set >>= 4;
+  }
+  count = directory_popcount(set & 0x3u);
+  if (rank >= count) {
+    rank -= count;
+    position += 2;
+    set >>= 2;
+  }
+  return (position + (rank >= (set & 1u))) & (HOTRACK_SERVERS_MAX - 1);
+}
+
+/* Two random members, the one with less load (power of two choices). `set` is not empty. */
+DIRECTORY_INLINE __u32 directory_choose(DIRECTORY *d, __u32 set) {
+  __u32 count = directory_popcount(set);
+  __u32 first, second, random;
+  struct directory_load *a, *b;
+
+  if (count == 1)
+    return directory_select(set, 0);
+  random = directory_random(d);
+  first = directory_select(set, ((random & 0xffffu) * count) >> 16);
+  /* The second is drawn from the others, so that two choices are always two. */
+  set &= ~(1u << first);
+  second = directory_select(set, ((random >> 16) * (count - 1)) >> 16);
+  a = directory_load_at(d, first);
+  b = directory_load_at(d, second);
+  if (!a || !b)
+    return first;
+  return DIRECTORY_READ(b->load) < DIRECTORY_READ(a->load) ? second : first;
+}
+
+/* Finds the entry of a key hash. Returns its index, or DIRECTORY_NO_ENTRY. */
+DIRECTORY_INLINE __u32 directory_find(DIRECTORY *d, struct directory_control *control, __u64 key_hash,
+                                      struct directory_bucket **bucket) {
+  __u32 mask = control->bucket_mask;
+  __u32 index;
+  int choice, way;
+
+#pragma clang loop unroll(full)
+  for (choice = 0; choice < 2; choice++) {
+    index = (choice ? (__u32)(key_hash >> 32) : (__u32)key_hash) & mask;
+    *bucket = directory_bucket_at(d, index);
+    if (!*bucket)
+      return DIRECTORY_NO_ENTRY;
+#pragma clang loop unroll(full)
+    for (way = 0; way < DIRECTORY_WAYS; way++)
+      if (DIRECTORY_READ_ACQUIRE((*bucket)->key_hash[way]) == key_hash)
+        return index * DIRECTORY_WAYS + way;
+  }
+  return DIRECTORY_NO_ENTRY;
+}
+
+/* A copy set for a write: `copies` servers in a row, from a place that moves with the version. */
+DIRECTORY_INLINE __u32 directory_copy_targets(__u32 copies, __u32 server, __u64 version,
+                                              __u32 server_count, __u32 alive) {
+  __u64 row;
+  __u32 start;
+
+  if (!copies || server_count < 2)
+    return 0;
+  if (copies > server_count)
+    copies = server_count;
+  start = (__u32)(((version * 0x9e3779b97f4a7c15ull) >> 32) * server_count >> 32);
+  row = ((1ull << (copies & 63)) - 1) << (start & 31);
+  row |= row >> (server_count & 63);
+  row &= (1ull << (server_count & 63)) - 1;
+  return (__u32)row & alive & ~(1u << (server & 31));
+}
+
+DIRECTORY_INLINE void directory_answer(struct directory_decision *decision, __u8 status,
+                                       __u32 counter) {
+  decision->action = DIRECTORY_ANSWER;
+  decision->status = status;
+  decision->counter = counter;
+}
+
+DIRECTORY_INLINE void directory_drop(struct directory_decision *decision, __u32 counter) {
+  decision->action = DIRECTORY_DROP;
+  decision->counter = counter;
+}
+
+DIRECTORY_INLINE int directory_is_read(__u8 operation) { return operation == HOTRACK_GET; }
+
+/* Steers to `server`, if it is alive; counts the request to its load. */
+DIRECTORY_INLINE void directory_steer(DIRECTORY *d, struct directory_control *control, __u32 server,
+                                      __u32 counter, struct directory_decision *decision) {
+  struct directory_server *entry;
+  struct directory_load *load;
+
+  server &= HOTRACK_SERVERS_MAX - 1;
+  entry = directory_server_at(d, server);
+  load = directory_load_at(d, server);
+  if (!entry || !load || !(DIRECTORY_READ(control->alive) & (1u << server))) {
+    directory_answer(decision, HOTRACK_BUSY, COUNTER_BUSY_SERVER_DEAD);
+    return;
+  }
+  DIRECTORY_ADD(&load->load, 1);
+  decision->action = DIRECTORY_STEER;
+  decision->server = server;
+  decision->incarnation = DIRECTORY_READ(entry->incarnation);
+  decision->counter = counter;
+}
+
+/*
+ * Decides a request of a client, or a write that came down the chain.
+ *
+ * The generation is read before the entry is looked up: a write that carries a new generation has
+ * then surely seen the frozen entry that was published before it (models: race_gen_first).
+ */
+DIRECTORY_INLINE void directory_on_request(DIRECTORY *d, const struct directory_request *request,
+                                           struct directory_decision *decision) {
+  struct directory_control *control = directory_control_of(d);
+  struct directory_bucket *bucket = 0;
+  struct directory_detail *detail = 0;
+  struct directory_slot *slot;
+  __u32 entry, mode = DIRECTORY_EMPTY, alive;
+  __u8 *target;
+  __u64 word;
+  int is_read = directory_is_read(request->operation);
+
+  decision->server = HOTRACK_NO_SERVER;
+  decision->entry = DIRECTORY_NO_ENTRY;
+  decision->version = 0;
+  decision->incarnation = 0;
+  decision->copy_targets = 0;
+  decision->replicated = 0;
+  decision->generation = 0;
+  decision->epoch = 0;
+  decision->status = 0;
+  if (!control) {
+    directory_drop(decision, COUNTER_DROP_NOT_SERVING);
+    return;
+  }
+  decision->generation = DIRECTORY_READ_ACQUIRE(control->generation);
+  decision->epoch = control->epoch;
+  if (!DIRECTORY_READ(control->serving)) {
+    directory_answer(decision, HOTRACK_BUSY, COUNTER_BUSY_NOT_SERVING);
+    return;
+  }
+
+  entry = directory_find(d, control, request->key_hash, &bucket);
+  if (entry != DIRECTORY_NO_ENTRY) {
+    detail = directory_detail_at(d, entry);
+    if (!detail)
+      entry = DIRECTORY_NO_ENTRY;
+    else
+      mode = DIRECTORY_READ_ACQUIRE(detail->mode);
+  }
+  decision->entry = entry;
+
+  if (is_read && detail && (mode == DIRECTORY_HOT || mode == DIRECTORY_REMOVING)) {
+    /* Version and set come from one load: together they were true at one moment. */
+    word = DIRECTORY_READ_ACQUIRE(bucket->word[entry & (DIRECTORY_WAYS - 1)]);
+    alive = DIRECTORY_READ(control->alive) & directory_word_set(word);
+    decision->version = directory_word_version(detail, word);
+    decision->replicated = 1;
+    if (!alive) {
+      directory_answer(decision, HOTRACK_BUSY, COUNTER_BUSY_NO_REPLICA);
+      return;
+    }
+    directory_steer(d, control, directory_choose(d, alive), COUNTER_HOT_READ, decision);
+    return;
+  }
+
+  slot = directory_slot_at(d, (__u32)(request->key_hash >> HOTRACK_SLOT_SHIFT) & (HOTRACK_SLOTS - 1));
+  if (!slot) {
+    directory_drop(decision, COUNTER_DROP_NOT_SERVING);
+    return;
+  }
+  if (is_read) {
+    directory_steer(d, control, DIRECTORY_READ(slot->home), COUNTER_COLD_READ, decision);
+    return;
+  }
+
+  if (mode == DIRECTORY_ADDING || mode == DIRECTORY_REMOVING) {
+    directory_answer(decision, HOTRACK_FROZEN, COUNTER_FROZEN_ENTRY);
+    return;
+  }
+  if (DIRECTORY_READ(slot->moving) && mode != DIRECTORY_HOT) {
+    directory_answer(decision, HOTRACK_FROZEN, COUNTER_FROZEN_SLOT);
+    return;
+  }
+  decision->version =
+      request->forwarded ? request->version : DIRECTORY_FETCH_ADD(&control->next_version, 1);
+  if (mode == DIRECTORY_HOT && detail) {
+    __u32 index = directory_target_index(request->client, request->sequence);
+
+    if (DIRECTORY_FAULT(d, DIRECTORY_FAULT_RETRY_ANYWHERE))
+      index = directory_random(d) & (DIRECTORY_TARGETS - 1);
+    target = directory_target_at(d, DIRECTORY_READ(detail->targets), index);
+    if (!target) {
+      directory_drop(decision, COUNTER_DROP_NOT_SERVING);
+      return;
+    }
+    decision->replicated = 1;
+    directory_steer(d, control, DIRECTORY_READ(*target),
+                    request->forwarded ? COUNTER_FORWARDED_WRITE : COUNTER_HOT_WRITE, decision);
+    if (decision->action == DIRECTORY_STEER)
+      decision->copy_targets =
+          directory_copy_targets(DIRECTORY_READ(detail->copies), decision->server,
+                                 decision->version, control->server_count, DIRECTORY_READ(control->alive));
+    return;
+  }
+  directory_steer(d, control, DIRECTORY_READ(slot->home),
+                  request->forwarded ? COUNTER_FORWARDED_WRITE : COUNTER_COLD_WRITE, decision);
+}
+
+enum directory_record_result {
+  DIRECTORY_RECORDED,
+  DIRECTORY_RECORD_CONTENDED,
+  DIRECTORY_RECORD_OUTSIDE_WINDOW,
+};
+
+#define DIRECTORY_SWAP_ATTEMPTS 8
+
+/* Records that `server` holds `version`: completed version and replica set change in one swap. */
+DIRECTORY_INLINE int directory_record(DIRECTORY *d, struct directory_control *control,
+                                      struct directory_bucket *bucket,
+                                      struct directory_detail *detail, __u32 way, __u64 version,
+                                      __u32 server) {
+  __u64 word, next, base, completed;
+  __u32 bit = 1u << (server & (HOTRACK_SERVERS_MAX - 1));
+  int attempt;
+
+  for (attempt = 0; attempt < DIRECTORY_SWAP_ATTEMPTS; attempt++) {
+    word = DIRECTORY_READ_ACQUIRE(bucket->word[way]);
+    base = DIRECTORY_READ(detail->base[directory_word_base(word)]);
+    completed = base + directory_word_offset(word);
+    if (version < completed)
+      return DIRECTORY_RECORDED;
+    if (version == completed) {
+      if (word & bit)
+        return DIRECTORY_RECORDED;
+      next = word | bit;
+    } else {
+      /* >= : the largest offset is kept free, so that a window of n holds n - 1 versions. */
+      if (version - base >= control->window)
+        return DIRECTORY_RECORD_OUTSIDE_WINDOW;
+      next = directory_word(directory_word_base(word), (__u32)(version - base), bit);
+    }
+    if (DIRECTORY_FAULT(d, DIRECTORY_FAULT_TORN_WORD)) {
+      DIRECTORY_TORN_STORE(&bucket->word[way], next);
+      return DIRECTORY_RECORDED;
+    }
+    if (DIRECTORY_SWAP(&bucket->word[way], word, next))
+      return DIRECTORY_RECORDED;
+  }
+  return DIRECTORY_RECORD_CONTENDED;
+}
+
+/* A packet may speak for a server only in its present incarnation, while it is alive. */
+DIRECTORY_INLINE int directory_is_from_server(DIRECTORY *d, struct directory_control *control,
+                                              __u8 server, __u64 incarnation) {
+  struct directory_server *entry;
+
+  if (server >= HOTRACK_SERVERS_MAX)
+    return 0;
+  entry = directory_server_at(d, server);
+  return entry && (DIRECTORY_READ(control->alive) & (1u << server)) &&
+         DIRECTORY_READ(entry->incarnation) == incarnation;
+}
+
+/*
+ * Decides a reply, a COPY_ACK or a chain forward that leaves the rack. The caller has checked that
+ * it came from the interface, address and port of `report->server`.
+ *
+ * What was not recorded must not reach a client: a later read could be steered to an older value.
+ */
+DIRECTORY_INLINE void directory_on_report(DIRECTORY *d, const struct directory_report *report,
+                                          struct directory_decision *decision) {
+  struct directory_control *control = directory_control_of(d);
+  struct directory_bucket *bucket = 0;
+  struct directory_detail *detail;
+  struct directory_load *load;
+  __u32 mode;
+  int counts, result;
+
+  decision->server = report->server;
+  decision->entry = DIRECTORY_NO_ENTRY;
+  decision->version = report->version;
+  decision->generation = report->generation;
+  decision->epoch = report->epoch;
+  decision->incarnation = 0;
+  decision->copy_targets = 0;
+  decision->replicated = 0;
+  decision->status = report->status;
+  if (!control) {
+    directory_drop(decision, COUNTER_DROP_NOT_SERVING);
+    return;
+  }
+  if (report->epoch != control->epoch) {
+    directory_drop(decision, COUNTER_DROP_STALE_EPOCH);
+    return;
+  }
+  if (!directory_is_from_server(d, control, report->server, report->incarnation)) {
+    directory_drop(decision, COUNTER_DROP_NOT_A_LIVING_SERVER);
+    return;
+  }
+  load = directory_load_at(d, report->server & (HOTRACK_SERVERS_MAX - 1));
+  if (load) {
+    DIRECTORY_WRITE(load->load, report->load);
+    DIRECTORY_WRITE(load->replied, 1);
+  }
+
+  counts = report->status == HOTRACK_OK || report->status == HOTRACK_NOT_FOUND ||
+           DIRECTORY_FAULT(d, DIRECTORY_FAULT_ERRORS_MOVE);
+  if (report->flags & HOTRACK_FLAG_NOT_HOLDER)
+    counts = 0;
+  if (DIRECTORY_FAULT(d, DIRECTORY_FAULT_READ_REPLIES_IGNORED) &&
+      directory_is_read(report->operation))
+    counts = 0;
+  decision->entry = directory_find(d, control, report->key_hash, &bucket);
+  if (counts && decision->entry != DIRECTORY_NO_ENTRY) {
+    detail = directory_detail_at(d, decision->entry);
+    mode = detail ? DIRECTORY_READ_ACQUIRE(detail->mode) : DIRECTORY_EMPTY;
+    if (detail && (mode == DIRECTORY_HOT || mode == DIRECTORY_REMOVING) &&
+        (report->generation >= DIRECTORY_READ(detail->since) ||
+         DIRECTORY_FAULT(d, DIRECTORY_FAULT_SINCE_IGNORED))) {
+      result = directory_record(d, control, bucket, detail, decision->entry & (DIRECTORY_WAYS - 1),
+                                report->version, report->server);
+      if (result != DIRECTORY_RECORDED) {
+        directory_drop(decision, result == DIRECTORY_RECORD_CONTENDED
+                                     ? COUNTER_DROP_CONTENDED
+                                     : COUNTER_DROP_OUTSIDE_WINDOW);
+        return;
+      }
+    }
+  }
+  if (report->operation == HOTRACK_COPY_ACK) {
+    decision->action = DIRECTORY_CONSUME;
+    decision->counter = COUNTER_COPY_ACK;
+    return;
+  }
+  decision->action = DIRECTORY_FORWARD;
+  decision->counter = !(report->flags & HOTRACK_FLAG_REPLY)  ? COUNTER_CHAIN_FORWARD
+                      : directory_is_read(report->operation) ? COUNTER_READ_REPLY
+                                                             : COUNTER_WRITE_REPLY;
+}
+
+/*
+ * Decides a COPY from server to server. The caller has checked where it came from.
+ * `copy_targets` names exactly one server; the generation of the sender's order is kept.
+ */
+DIRECTORY_INLINE void directory_on_copy(DIRECTORY *d, const struct directory_report *report,
+                                        __u32 copy_targets, struct directory_decision *decision) {
+  struct directory_control *control = directory_control_of(d);
+
+  decision->server = HOTRACK_NO_SERVER;
+  decision->entry = DIRECTORY_NO_ENTRY;
+  decision->version = report->version;
+  decision->generation = report->generation;
+  decision->epoch = report->epoch;
+  decision->incarnation = 0;
+  decision->copy_targets = copy_targets;
+  decision->replicated = 1;
+  decision->status = 0;
+  if (!control) {
+    directory_drop(decision, COUNTER_DROP_NOT_SERVING);
+    return;
+  }
+  if (report->epoch != control->epoch) {
+    directory_drop(decision, COUNTER_DROP_STALE_EPOCH);
+    return;
+  }
+  if (!directory_is_from_server(d, control, report->server, report->incarnation)) {
+    directory_drop(decision, COUNTER_DROP_NOT_A_LIVING_SERVER);
+    return;
+  }
+  if (directory_popcount(copy_targets) != 1) {
+    directory_drop(decision, COUNTER_DROP_MALFORMED);
+    return;
+  }
+  directory_steer(d, control, directory_select(copy_targets, 0), COUNTER_COPY, decision);
+  if (decision->action != DIRECTORY_STEER)
+    directory_drop(decision, COUNTER_DROP_COPY_TARGET_DEAD);
+}
+
+#endif

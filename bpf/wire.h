@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0 */
+/*
+ * The wire format: one UDP datagram is this header, the key, the value; nothing behind them.
+ * All integers are in network byte order. docs/protocol.md describes every field and message.
+ *
+ * This one file is compiled into the XDP program, the host library and (as a C module) Swift.
+ */
+#ifndef HOTRACK_WIRE_H
+#define HOTRACK_WIRE_H
+
+#include <linux/types.h>
+
+#define HOTRACK_MAGIC 0x4854 /* "HT" */
+#define HOTRACK_PROTOCOL 1
+#define HOTRACK_PORT 18516         /* UDP port of a rack and of its servers, unless told otherwise */
+#define HOTRACK_CONTROL_PORT 18517 /* UDP port of the controller on the directory host */
+
+#define HOTRACK_SERVERS_MAX 32
+#define HOTRACK_SLOTS 16384
+#define HOTRACK_SLOT_SHIFT 50 /* slot = key hash >> 50: its top 14 bits */
+
+#define HOTRACK_KEY_LENGTH_MAX 250
+#define HOTRACK_BODY_LENGTH_MAX 1316 /* key and value; with the header, UDP and IPv6: 1,500 */
+
+#define HOTRACK_OUTSTANDING_MAX 64 /* sequence numbers a client may have unfinished */
+#define HOTRACK_NO_SERVER 255      /* server field of a packet that is not steered yet */
+
+/* version = epoch << 48 | counter */
+#define HOTRACK_VERSION_EPOCH_SHIFT 48
+
+/*
+ * Requests and their replies share the operation; a reply has HOTRACK_FLAG_REPLY. The others are
+ * spoken between the directory, its controller and the servers only.
+ */
+enum hotrack_operation {
+  HOTRACK_GET = 1,
+  HOTRACK_SET = 2,
+  HOTRACK_DELETE = 3,
+  HOTRACK_CAS = 4, /* 4 to 7: reserved, answered `unsupported` */
+  HOTRACK_INCR = 5,
+  HOTRACK_APPEND = 6,
+  HOTRACK_TOUCH = 7,
+  HOTRACK_HELLO = 8, /* answered by the directory itself: its epoch and generation */
+
+  HOTRACK_COPY = 16,       /* server to server, through the directory */
+  HOTRACK_COPY_ACK = 17,   /* server to the directory; ends there */
+  HOTRACK_COPY_ORDER = 18, /* controller to server: send copies of your value */
+
+  HOTRACK_FENCE = 24, /* controller to server; the answers go back to the controller */
+  HOTRACK_FENCE_ACK = 25,
+  HOTRACK_SYNC = 26,
+  HOTRACK_SYNC_ACK = 27,
+  HOTRACK_FLOOR = 28,
+  HOTRACK_FLOOR_ACK = 29,
+  HOTRACK_SLOTS_SET = 30,
+  HOTRACK_SLOTS_ACK = 31,
+
+  HOTRACK_PROBE = 32,
+  HOTRACK_PROBE_ACK = 33,
+  HOTRACK_ADMIT = 34,
+  HOTRACK_ADMIT_ACK = 35,
+};
+
+/* A status speaks of this attempt only. */
+enum hotrack_status {
+  HOTRACK_OK = 0,
+  HOTRACK_NOT_FOUND = 1,
+  HOTRACK_TOO_LARGE = 2,
+  HOTRACK_MALFORMED = 3,
+  HOTRACK_UNSUPPORTED = 4,
+  HOTRACK_WRONG_HASH = 5,
+  HOTRACK_WRONG_SERVER = 6,
+  HOTRACK_OTHER_KEY = 7,
+  HOTRACK_FROZEN = 8,
+  HOTRACK_BEHIND = 9,
+  HOTRACK_STALE_GENERATION = 10,
+  HOTRACK_STALE_EPOCH = 11,
+  HOTRACK_BUSY = 12,
+  HOTRACK_FINISHED = 13,
+  HOTRACK_SESSION_LOST = 14,
+  HOTRACK_AMBIGUOUS = 15,
+  HOTRACK_LOST = 16,
+};
+#define HOTRACK_STATUSES 17
+
+#define HOTRACK_FLAG_REPLY 0x0001      /* answers a request */
+#define HOTRACK_FLAG_REPLICATED 0x0002 /* steered by a directory entry */
+#define HOTRACK_FLAG_FORWARDED 0x0004  /* comes down the chain, with the head's version */
+#define HOTRACK_FLAG_NOT_HOLDER 0x0008 /* the sender stores less than this version */
+#define HOTRACK_FLAG_TOMBSTONE 0x0010  /* this version of the key is a delete */
+#define HOTRACK_FLAG_RETRY 0x0020      /* not the first attempt; informative */
+#define HOTRACK_FLAG_LOST 0x0040       /* in SYNC: no living server has the newest value */
+
+/*
+ * The first 48 bytes are all that the directory writes in switch mode, so that a checksum can be
+ * mended from them alone.
+ */
+struct hotrack_header {
+  __be16 magic;
+  __u8 protocol;
+  __u8 operation; /* enum hotrack_operation */
+  __u8 status;    /* enum hotrack_status; 0 in requests */
+  __u8 server;    /* to: the server steered to; from a server: itself */
+  __be16 flags;
+  __be16 epoch;
+  __be16 load;         /* in replies: requests waiting at the server */
+  __be32 copy_targets; /* bit per server that is to get a copy */
+  __be64 generation;
+  __be64 version;     /* of the write or the value; in a stamped read: the least acceptable */
+  __be64 incarnation; /* of the server; never shown to clients */
+  __u8 return_mac[6]; /* where the request came from, for the way back; echoed by servers */
+  __be16 return_interface;
+
+  __be64 key_hash;
+  __be64 client;
+  __be64 sequence;
+  __be64 acknowledged;     /* every sequence below it is finished at the client */
+  __be64 first_generation; /* newest the client knew when it first sent this request */
+  __be64 known_generation; /* newest the client knew when it sent this packet */
+  __be32 chain;
+  __be16 return_port; /* one-arm mode: the client's UDP port; else zero */
+  __be16 lateness;    /* in replies: how late the server was, in 10 microseconds; saturates */
+  __be16 part;        /* from 0 */
+  __be16 parts;       /* 1 unless the message has several */
+  __be16 key_length;
+  __be16 value_length;
+  __be64 rack_tag;         /* keyed authentication; zero until it is built */
+  __u8 return_address[16]; /* one-arm mode: the client's address; else zero */
+} __attribute__((packed));
+
+#define HOTRACK_HEADER_LENGTH 136
+#define HOTRACK_STAMPED_LENGTH 48
+_Static_assert(sizeof(struct hotrack_header) == HOTRACK_HEADER_LENGTH, "header length");
+_Static_assert(__builtin_offsetof(struct hotrack_header, key_hash) == HOTRACK_STAMPED_LENGTH,
+               "what the directory stamps comes first");
+
+/* One entry of a session, in FENCE_ACK and SYNC. */
+struct hotrack_session_entry {
+  __be64 client;
+  __be64 sequence;
+  __be64 version;
+  __u8 operation;
+  __u8 status;
+  __u8 reserved[6];
+} __attribute__((packed));
+_Static_assert(sizeof(struct hotrack_session_entry) == 32, "session entry length");
+
+/* What follows the key in FENCE_ACK, before the session entries. */
+struct hotrack_fence_body {
+  __be64 evicted_birth; /* the newest client whose session was evicted; 0: none ever was */
+} __attribute__((packed));
+_Static_assert(sizeof(struct hotrack_fence_body) == 8, "fence body length");
+
+/* What follows the key in SYNC, before the session entries. */
+struct hotrack_sync_body {
+  __be64 fresh_version;   /* the version to give the value; 0: keep it */
+  __be64 loss_generation; /* unseen requests first sent below it are ambiguous; 0: no loss */
+  __be64 evicted_birth;
+} __attribute__((packed));
+_Static_assert(sizeof(struct hotrack_sync_body) == 24, "sync body length");
+
+/* SLOTS_SET carries `runs` of these, then `hashes` key hashes that have a directory entry. */
+struct hotrack_slots_body {
+  __be16 runs;
+  __be16 hashes;
+  __be32 reserved;
+} __attribute__((packed));
+struct hotrack_slot_run {
+  __be16 first;
+  __be16 count;
+  __be32 reserved;
+  __be64 loss_generation; /* the values of these slots were lost then; 0: never */
+} __attribute__((packed));
+_Static_assert(sizeof(struct hotrack_slots_body) == 8, "slots body length");
+_Static_assert(sizeof(struct hotrack_slot_run) == 16, "slot run length");
+
+/* The value of a PROBE_ACK: totals since the server's start. */
+struct hotrack_probe_body {
+  __be64 keys;
+  __be64 reads;
+  __be64 writes;
+  __be64 copies_stored;
+  __be64 refused; /* requests answered with anything but ok and not found */
+} __attribute__((packed));
+_Static_assert(sizeof(struct hotrack_probe_body) == 40, "probe body length");
+
+#endif
