@@ -1,0 +1,53 @@
+# hotrack: every target says what it does in `make help`. `make demo` and `make test` need no other
+# target to have run before.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+# One configuration for everything: the tests run the code that is shipped.
+SWIFT := swift build -c release
+BINARY := .build/release/hotrack
+C_FILES := $(wildcard bpf/*.h bpf/*.c bpf/*/*.c bpf/*/*.h Sources/C*/*.c Sources/C*/*.h Sources/C*/include/*.h)
+
+.PHONY: help
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+
+.PHONY: deps
+deps: ## Install the Debian packages that are missing
+	@dev/install-deps
+
+.PHONY: build
+build: deps ## Build the hotrack executable (release)
+	$(SWIFT) --product hotrack
+
+.PHONY: demo
+demo: build ## Bring up a rack of 8 servers; compare plain hashing with the directory
+	$(BINARY) demo
+
+.PHONY: test
+test: deps ## Run every test: units, packets, simulation, namespaces, a linearizability run
+	dev/run-tests
+
+.PHONY: soak
+soak: build ## Simulate 100,000 seeds, then repeat the linearizability run ten times
+	$(BINARY) simulate --seeds 1..100000 --jobs $$(nproc)
+	for run in {1..10}; do $(BINARY) testbed run testbed/linearizability.toml; done
+
+.PHONY: bench
+bench: build ## Measure packet loops against baselines of the same run
+	$(BINARY) bench
+
+.PHONY: format
+format: deps ## Format Swift and C in place
+	swift format --in-place --parallel --recursive Package.swift Sources Tests Plugins
+	clang-format -i $(C_FILES)
+
+.PHONY: lint
+lint: deps ## Check the formatting, without changing anything
+	swift format lint --strict --parallel --recursive Package.swift Sources Tests Plugins
+	clang-format --dry-run --Werror $(C_FILES)
+
+.PHONY: clean
+clean: ## Remove what was built
+	rm -rf .build
