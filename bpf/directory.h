@@ -129,8 +129,8 @@ DIRECTORY_INLINE __u32 directory_choose(DIRECTORY *d, __u32 set) {
 }
 
 /* Finds the entry of a key hash. Returns its index, or DIRECTORY_NO_ENTRY. */
-DIRECTORY_INLINE __u32 directory_find(DIRECTORY *d, struct directory_control *control, __u64 key_hash,
-                                      struct directory_bucket **bucket) {
+DIRECTORY_INLINE __u32 directory_find(DIRECTORY *d, struct directory_control *control,
+                                      __u64 key_hash, struct directory_bucket **bucket) {
   __u32 mask = control->bucket_mask;
   __u32 index;
   int choice, way;
@@ -178,7 +178,9 @@ DIRECTORY_INLINE void directory_drop(struct directory_decision *decision, __u32 
   decision->counter = counter;
 }
 
-DIRECTORY_INLINE int directory_is_read(__u8 operation) { return operation == HOTRACK_GET; }
+DIRECTORY_INLINE int directory_is_read(__u8 operation) {
+  return operation == HOTRACK_GET;
+}
 
 /* Steers to `server`, if it is alive; counts the request to its load. */
 DIRECTORY_INLINE void directory_steer(DIRECTORY *d, struct directory_control *control, __u32 server,
@@ -261,7 +263,8 @@ DIRECTORY_INLINE void directory_on_request(DIRECTORY *d, const struct directory_
     return;
   }
 
-  slot = directory_slot_at(d, (__u32)(request->key_hash >> HOTRACK_SLOT_SHIFT) & (HOTRACK_SLOTS - 1));
+  slot =
+      directory_slot_at(d, (__u32)(request->key_hash >> HOTRACK_SLOT_SHIFT) & (HOTRACK_SLOTS - 1));
   if (!slot) {
     directory_drop(decision, COUNTER_DROP_NOT_SERVING);
     return;
@@ -295,9 +298,9 @@ DIRECTORY_INLINE void directory_on_request(DIRECTORY *d, const struct directory_
     directory_steer(d, control, DIRECTORY_READ(*target),
                     request->forwarded ? COUNTER_FORWARDED_WRITE : COUNTER_HOT_WRITE, decision);
     if (decision->action == DIRECTORY_STEER)
-      decision->copy_targets =
-          directory_copy_targets(DIRECTORY_READ(detail->copies), decision->server,
-                                 decision->version, control->server_count, DIRECTORY_READ(control->alive));
+      decision->copy_targets = directory_copy_targets(
+          DIRECTORY_READ(detail->copies), decision->server, decision->version,
+          control->server_count, DIRECTORY_READ(control->alive));
     return;
   }
   directory_steer(d, control, DIRECTORY_READ(slot->home),

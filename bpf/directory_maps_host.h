@@ -21,23 +21,26 @@ struct directory {
 };
 #define DIRECTORY struct directory
 
-#define DIRECTORY_READ(x) __atomic_load_n(&(x), __ATOMIC_RELAXED)
-#define DIRECTORY_READ_ACQUIRE(x) __atomic_load_n(&(x), __ATOMIC_ACQUIRE)
-#define DIRECTORY_WRITE(x, value) __atomic_store_n(&(x), (value), __ATOMIC_RELAXED)
-#define DIRECTORY_ADD(pointer, value) __atomic_fetch_add((pointer), (value), __ATOMIC_RELAXED)
+#define DIRECTORY_READ(x)                   __atomic_load_n(&(x), __ATOMIC_RELAXED)
+#define DIRECTORY_READ_ACQUIRE(x)           __atomic_load_n(&(x), __ATOMIC_ACQUIRE)
+#define DIRECTORY_WRITE(x, value)           __atomic_store_n(&(x), (value), __ATOMIC_RELAXED)
+#define DIRECTORY_ADD(pointer, value)       __atomic_fetch_add((pointer), (value), __ATOMIC_RELAXED)
 #define DIRECTORY_FETCH_ADD(pointer, value) __atomic_fetch_add((pointer), (value), __ATOMIC_SEQ_CST)
-#define DIRECTORY_SWAP(pointer, expected, next) __sync_bool_compare_and_swap((pointer), (expected), (next))
+#define DIRECTORY_SWAP(pointer, expected, next) \
+  __sync_bool_compare_and_swap((pointer), (expected), (next))
 #define DIRECTORY_FAULT(d, fault) ((d)->faults & (fault))
 /* What a swap replaces: two stores that another CPU can come between. */
-#define DIRECTORY_TORN_STORE(pointer, next)                                                        \
-  do {                                                                                             \
-    __atomic_store_n((__u32 *)(pointer), (__u32)(next), __ATOMIC_RELAXED);                         \
-    __atomic_store_n((__u32 *)(pointer) + 1, (__u32)((next) >> 32), __ATOMIC_RELAXED);             \
+#define DIRECTORY_TORN_STORE(pointer, next)                                            \
+  do {                                                                                 \
+    __atomic_store_n((__u32 *)(pointer), (__u32)(next), __ATOMIC_RELAXED);             \
+    __atomic_store_n((__u32 *)(pointer) + 1, (__u32)((next) >> 32), __ATOMIC_RELAXED); \
   } while (0)
 
 #define DIRECTORY_ACCESS static inline __attribute__((always_inline, unused))
 
-DIRECTORY_ACCESS struct directory_control *directory_control_of(DIRECTORY *d) { return d->control; }
+DIRECTORY_ACCESS struct directory_control *directory_control_of(DIRECTORY *d) {
+  return d->control;
+}
 DIRECTORY_ACCESS struct directory_bucket *directory_bucket_at(DIRECTORY *d, __u32 index) {
   return &d->buckets[index];
 }

@@ -10,19 +10,20 @@
 
 #include "wire.h"
 
-#define DIRECTORY_WAYS 4           /* entries in a bucket */
-#define DIRECTORY_BASES 4          /* base versions of an entry, used in turn */
-#define DIRECTORY_TARGETS 256      /* places in a table of write targets */
-#define DIRECTORY_TARGET_TABLES 64 /* tables of write targets */
+#define DIRECTORY_WAYS            4   /* entries in a bucket */
+#define DIRECTORY_BASES           4   /* base versions of an entry, used in turn */
+#define DIRECTORY_TARGETS         256 /* places in a table of write targets */
+#define DIRECTORY_TARGET_TABLES   64  /* tables of write targets */
 #define DIRECTORY_BUCKETS_DEFAULT 4096
-#define DIRECTORY_WINDOW_DEFAULT (1u << 30)
-#define DIRECTORY_CACHE_LINE 64
+#define DIRECTORY_WINDOW_DEFAULT  (1u << 30)
+#define DIRECTORY_CACHE_LINE      64
 
 enum directory_mode {
   DIRECTORY_EMPTY = 0,
-  DIRECTORY_ADDING = 1,   /* being promoted: reads at home, writes frozen */
-  DIRECTORY_HOT = 2,      /* replicated */
-  DIRECTORY_REMOVING = 3, /* being demoted, or its targets change: reads by the set, writes frozen */
+  DIRECTORY_ADDING = 1, /* being promoted: reads at home, writes frozen */
+  DIRECTORY_HOT = 2,    /* replicated */
+  DIRECTORY_REMOVING =
+      3, /* being demoted, or its targets change: reads by the set, writes frozen */
 };
 
 /*
@@ -76,7 +77,7 @@ struct directory_control {
   __u64 generation;
   __u32 epoch;
   __u32 serving;
-  __u32 alive; /* bit per server */
+  __u32 alive;        /* bit per server */
   __u32 server_count; /* highest server number + 1 */
   __u32 bucket_mask;
   __u32 window;          /* versions that a state word can count: at most 2^30 */
@@ -88,45 +89,45 @@ struct directory_control {
 _Static_assert(sizeof(struct directory_control) == 2 * DIRECTORY_CACHE_LINE, "two cache lines");
 
 /* name, what it says on the screen */
-#define DIRECTORY_COUNTERS(X)                                                                      \
-  X(PASS, "pass")                                           /* not ours: to the kernel */          \
-  X(COLD_READ, "cold_read")                                                                        \
-  X(HOT_READ, "hot_read")                                                                          \
-  X(COLD_WRITE, "cold_write")                                                                      \
-  X(HOT_WRITE, "hot_write")                                                                        \
-  X(FORWARDED_WRITE, "forwarded_write")                                                            \
-  X(READ_REPLY, "read_reply")                                                                      \
-  X(WRITE_REPLY, "write_reply")                                                                    \
-  X(CHAIN_FORWARD, "chain_forward")                                                                \
-  X(COPY, "copy")                                                                                  \
-  X(COPY_ACK, "copy_ack")                                                                          \
-  X(CONTROL, "control")                                     /* a server's answer to us */          \
-  X(FROZEN_ENTRY, "frozen_entry")                                                                  \
-  X(FROZEN_SLOT, "frozen_slot")                                                                    \
-  X(HELLO, "hello")                                                                                \
-  X(UNSUPPORTED, "unsupported")                                                                    \
-  X(BUSY_NO_REPLICA, "busy_no_replica")                                                            \
-  X(BUSY_SERVER_DEAD, "busy_server_dead")                                                          \
-  X(BUSY_NOT_SERVING, "busy_not_serving")                                                          \
-  X(SAMPLE_LOST, "sample_lost")                             /* the ring was full */                \
-  X(DROP_TRUNCATED, "drop_truncated")                       /* ends inside a header */             \
-  X(DROP_FRAGMENT, "drop_fragment")                         /* an IP fragment for the rack */      \
-  X(DROP_IP_OPTIONS, "drop_ip_options")                                                            \
-  X(DROP_MALFORMED, "drop_malformed")                       /* fields contradict each other */     \
-  X(DROP_PROTOCOL, "drop_protocol")                         /* another protocol version */         \
-  X(DROP_OPERATION, "drop_operation")                       /* not for this sender to send */      \
-  X(DROP_BYPASS, "drop_bypass")                             /* a client speaks to a server */      \
-  X(DROP_FORGED_STAMP, "drop_forged_stamp")                 /* a client fills in our fields */     \
-  X(DROP_NOT_A_SERVER, "drop_not_a_server")                 /* wrong interface, MAC, address, port */ \
-  X(DROP_NOT_A_LIVING_SERVER, "drop_not_a_living_server")   /* dead, or another incarnation */     \
-  X(DROP_NOT_NEIGHBOUR, "drop_not_neighbour")               /* forwarded, but not from that rack */ \
-  X(DROP_STALE_EPOCH, "drop_stale_epoch")                                                          \
-  X(DROP_CONTENDED, "drop_contended")                       /* the swap kept failing */            \
-  X(DROP_OUTSIDE_WINDOW, "drop_outside_window")                                                    \
-  X(DROP_COPY_TARGET_DEAD, "drop_copy_target_dead")                                                \
-  X(DROP_NO_RETURN_PATH, "drop_no_return_path")             /* where to is not known */            \
-  X(DROP_NOT_SERVING, "drop_not_serving")                                                          \
-  X(DROP_REWRITE, "drop_rewrite")                           /* the kernel refused a helper call */
+#define DIRECTORY_COUNTERS(X)                                                                     \
+  X(PASS, "pass") /* not ours: to the kernel */                                                   \
+  X(COLD_READ, "cold_read")                                                                       \
+  X(HOT_READ, "hot_read")                                                                         \
+  X(COLD_WRITE, "cold_write")                                                                     \
+  X(HOT_WRITE, "hot_write")                                                                       \
+  X(FORWARDED_WRITE, "forwarded_write")                                                           \
+  X(READ_REPLY, "read_reply")                                                                     \
+  X(WRITE_REPLY, "write_reply")                                                                   \
+  X(CHAIN_FORWARD, "chain_forward")                                                               \
+  X(COPY, "copy")                                                                                 \
+  X(COPY_ACK, "copy_ack")                                                                         \
+  X(CONTROL, "control") /* a server's answer to us */                                             \
+  X(FROZEN_ENTRY, "frozen_entry")                                                                 \
+  X(FROZEN_SLOT, "frozen_slot")                                                                   \
+  X(HELLO, "hello")                                                                               \
+  X(UNSUPPORTED, "unsupported")                                                                   \
+  X(BUSY_NO_REPLICA, "busy_no_replica")                                                           \
+  X(BUSY_SERVER_DEAD, "busy_server_dead")                                                         \
+  X(BUSY_NOT_SERVING, "busy_not_serving")                                                         \
+  X(SAMPLE_LOST, "sample_lost")       /* the ring was full */                                     \
+  X(DROP_TRUNCATED, "drop_truncated") /* ends inside a header */                                  \
+  X(DROP_FRAGMENT, "drop_fragment")   /* an IP fragment for the rack */                           \
+  X(DROP_IP_OPTIONS, "drop_ip_options")                                                           \
+  X(DROP_MALFORMED, "drop_malformed")       /* fields contradict each other */                    \
+  X(DROP_PROTOCOL, "drop_protocol")         /* another protocol version */                        \
+  X(DROP_OPERATION, "drop_operation")       /* not for this sender to send */                     \
+  X(DROP_BYPASS, "drop_bypass")             /* a client speaks to a server */                     \
+  X(DROP_FORGED_STAMP, "drop_forged_stamp") /* a client fills in our fields */                    \
+  X(DROP_NOT_A_SERVER, "drop_not_a_server") /* wrong interface, MAC, address, port */             \
+  X(DROP_NOT_A_LIVING_SERVER, "drop_not_a_living_server") /* dead, or another incarnation */      \
+  X(DROP_NOT_NEIGHBOUR, "drop_not_neighbour")             /* forwarded, but not from that rack */ \
+  X(DROP_STALE_EPOCH, "drop_stale_epoch")                                                         \
+  X(DROP_CONTENDED, "drop_contended") /* the swap kept failing */                                 \
+  X(DROP_OUTSIDE_WINDOW, "drop_outside_window")                                                   \
+  X(DROP_COPY_TARGET_DEAD, "drop_copy_target_dead")                                               \
+  X(DROP_NO_RETURN_PATH, "drop_no_return_path") /* where to is not known */                       \
+  X(DROP_NOT_SERVING, "drop_not_serving")                                                         \
+  X(DROP_REWRITE, "drop_rewrite") /* the kernel refused a helper call */
 
 enum directory_counter {
 #define X(name, text) COUNTER_##name,
@@ -145,8 +146,8 @@ enum directory_fault {
   DIRECTORY_FAULT_TORN_WORD = 16,
 };
 
-static inline __attribute__((always_inline, unused)) __u64
-directory_word(__u32 base, __u32 offset, __u32 set) {
+static inline __attribute__((always_inline, unused)) __u64 directory_word(__u32 base, __u32 offset,
+                                                                          __u32 set) {
   return (__u64)base << 62 | (__u64)offset << 32 | set;
 }
 static inline __attribute__((always_inline, unused)) __u32 directory_word_base(__u64 word) {

@@ -184,8 +184,7 @@ DIRECTORY_INLINE void rack_on_report(DIRECTORY *d, struct hotrack_header *h, __u
       rack_stamp(h, decision);
     return;
   }
-  if (h->operation != HOTRACK_COPY_ACK &&
-      !(is_reply && rack_is_request(h->operation)) &&
+  if (h->operation != HOTRACK_COPY_ACK && !(is_reply && rack_is_request(h->operation)) &&
       !((flags & HOTRACK_FLAG_FORWARDED) &&
         (h->operation == HOTRACK_SET || h->operation == HOTRACK_DELETE))) {
     directory_drop(decision, COUNTER_DROP_OPERATION);

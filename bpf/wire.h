@@ -10,20 +10,20 @@
 
 #include <linux/types.h>
 
-#define HOTRACK_MAGIC 0x4854 /* "HT" */
-#define HOTRACK_PROTOCOL 1
-#define HOTRACK_PORT 18516         /* UDP port of a rack and of its servers, unless told otherwise */
+#define HOTRACK_MAGIC        0x4854 /* "HT" */
+#define HOTRACK_PROTOCOL     1
+#define HOTRACK_PORT         18516 /* UDP port of a rack and of its servers, unless told otherwise */
 #define HOTRACK_CONTROL_PORT 18517 /* UDP port of the controller on the directory host */
 
 #define HOTRACK_SERVERS_MAX 32
-#define HOTRACK_SLOTS 16384
-#define HOTRACK_SLOT_SHIFT 50 /* slot = key hash >> 50: its top 14 bits */
+#define HOTRACK_SLOTS       16384
+#define HOTRACK_SLOT_SHIFT  50 /* slot = key hash >> 50: its top 14 bits */
 
-#define HOTRACK_KEY_LENGTH_MAX 250
+#define HOTRACK_KEY_LENGTH_MAX  250
 #define HOTRACK_BODY_LENGTH_MAX 1316 /* key and value; with the header, UDP and IPv6: 1,500 */
 
-#define HOTRACK_OUTSTANDING_MAX 64 /* sequence numbers a client may have unfinished */
-#define HOTRACK_NO_SERVER 255      /* server field of a packet that is not steered yet */
+#define HOTRACK_OUTSTANDING_MAX 64  /* sequence numbers a client may have unfinished */
+#define HOTRACK_NO_SERVER       255 /* server field of a packet that is not steered yet */
 
 /* version = epoch << 48 | counter */
 #define HOTRACK_VERSION_EPOCH_SHIFT 48
@@ -83,13 +83,13 @@ enum hotrack_status {
 };
 #define HOTRACK_STATUSES 17
 
-#define HOTRACK_FLAG_REPLY 0x0001      /* answers a request */
+#define HOTRACK_FLAG_REPLY      0x0001 /* answers a request */
 #define HOTRACK_FLAG_REPLICATED 0x0002 /* steered by a directory entry */
-#define HOTRACK_FLAG_FORWARDED 0x0004  /* comes down the chain, with the head's version */
+#define HOTRACK_FLAG_FORWARDED  0x0004 /* comes down the chain, with the head's version */
 #define HOTRACK_FLAG_NOT_HOLDER 0x0008 /* the sender stores less than this version */
-#define HOTRACK_FLAG_TOMBSTONE 0x0010  /* this version of the key is a delete */
-#define HOTRACK_FLAG_RETRY 0x0020      /* not the first attempt; informative */
-#define HOTRACK_FLAG_LOST 0x0040       /* in SYNC: no living server has the newest value */
+#define HOTRACK_FLAG_TOMBSTONE  0x0010 /* this version of the key is a delete */
+#define HOTRACK_FLAG_RETRY      0x0020 /* not the first attempt; informative */
+#define HOTRACK_FLAG_LOST       0x0040 /* in SYNC: no living server has the newest value */
 
 /*
  * The first 48 bytes are all that the directory writes in switch mode, so that a checksum can be
@@ -128,7 +128,7 @@ struct hotrack_header {
   __u8 return_address[16]; /* one-arm mode: the client's address; else zero */
 } __attribute__((packed));
 
-#define HOTRACK_HEADER_LENGTH 136
+#define HOTRACK_HEADER_LENGTH  136
 #define HOTRACK_STAMPED_LENGTH 48
 _Static_assert(sizeof(struct hotrack_header) == HOTRACK_HEADER_LENGTH, "header length");
 _Static_assert(__builtin_offsetof(struct hotrack_header, key_hash) == HOTRACK_STAMPED_LENGTH,

@@ -12,7 +12,7 @@ void hotrack_rack_on_datagram(struct directory *d, struct hotrack_header *h, __u
 const char *hotrack_counter_name(__u32 counter) {
   static const char *const names[] = {
 #define X(name, text) text,
-      DIRECTORY_COUNTERS(X)
+    DIRECTORY_COUNTERS(X)
 #undef X
   };
 

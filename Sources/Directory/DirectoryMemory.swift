@@ -1,6 +1,6 @@
 package import CHotrack
-internal import Wire
 internal import Glibc
+internal import Wire
 
 /// The directory's memory: the maps of the XDP program mapped into this process, or plain memory
 /// with which the same decision code runs on the host (`bpf/directory_state.h`).
@@ -61,7 +61,7 @@ public final class DirectoryMemory: @unchecked Sendable {
 
   /// Makes one change. Precondition: entries, servers and slots named exist.
   public func apply(_ change: DirectoryChange) {
-    let control = raw.pointee.control!
+    guard let control = raw.pointee.control else { preconditionFailure("not mapped") }
     switch change {
     case .begin(let epoch, let serverCount, let nextVersion, let window):
       precondition(window >= 4 && window <= 1 << 30 && serverCount <= WireLimits.serversMax)
@@ -126,7 +126,9 @@ public final class DirectoryMemory: @unchecked Sendable {
 
   /// What the memory says of one entry: version and set are of one moment.
   public func reading(ofEntry entry: UInt32) -> EntryReading {
-    let (bucket, way) = (Int(checked(entry)) / Int(DIRECTORY_WAYS), Int(entry) % Int(DIRECTORY_WAYS))
+    let (bucket, way) = (
+      Int(checked(entry)) / Int(DIRECTORY_WAYS), Int(entry) % Int(DIRECTORY_WAYS)
+    )
     let place = raw.pointee.buckets + bucket
     let word = withUnsafeMutablePointer(to: &place.pointee.word) {
       UnsafeMutableRawPointer($0).assumingMemoryBound(to: UInt64.self)

@@ -33,10 +33,10 @@ extension DirectoryMemory {
   public func handle(
     _ datagram: UnsafeMutableRawBufferPointer, from sender: Sender
   ) -> (verdict: Verdict, counter: DirectoryCounter, entry: UInt32?) {
-    guard datagram.count >= WireLimits.headerLength else {
+    guard datagram.count >= WireLimits.headerLength, let start = datagram.baseAddress else {
       return (.drop, DirectoryCounter(rawValue: COUNTER_DROP_TRUNCATED.rawValue), nil)
     }
-    let header = datagram.baseAddress!.assumingMemoryBound(to: hotrack_header.self)
+    let header = start.assumingMemoryBound(to: hotrack_header.self)
     var verdict = rack_verdict()
     var server = WireLimits.noServer
     var kind = RACK_CLIENT

@@ -17,11 +17,21 @@ void hotrack_rack_on_datagram(struct directory *d, struct hotrack_header *h, __u
 const char *hotrack_counter_name(__u32 counter);
 
 /* Single loads and stores of shared memory: acquire and release. */
-static inline __u64 hotrack_load64(__u64 *p) { return __atomic_load_n(p, __ATOMIC_ACQUIRE); }
-static inline __u32 hotrack_load32(__u32 *p) { return __atomic_load_n(p, __ATOMIC_ACQUIRE); }
-static inline void hotrack_store64(__u64 *p, __u64 x) { __atomic_store_n(p, x, __ATOMIC_RELEASE); }
-static inline void hotrack_store32(__u32 *p, __u32 x) { __atomic_store_n(p, x, __ATOMIC_RELEASE); }
-static inline void hotrack_store8(__u8 *p, __u8 x) { __atomic_store_n(p, x, __ATOMIC_RELEASE); }
+static inline __u64 hotrack_load64(__u64 *p) {
+  return __atomic_load_n(p, __ATOMIC_ACQUIRE);
+}
+static inline __u32 hotrack_load32(__u32 *p) {
+  return __atomic_load_n(p, __ATOMIC_ACQUIRE);
+}
+static inline void hotrack_store64(__u64 *p, __u64 x) {
+  __atomic_store_n(p, x, __ATOMIC_RELEASE);
+}
+static inline void hotrack_store32(__u32 *p, __u32 x) {
+  __atomic_store_n(p, x, __ATOMIC_RELEASE);
+}
+static inline void hotrack_store8(__u8 *p, __u8 x) {
+  __atomic_store_n(p, x, __ATOMIC_RELEASE);
+}
 static inline __u64 hotrack_fetch_add64(__u64 *p, __u64 x) {
   return __atomic_fetch_add(p, x, __ATOMIC_SEQ_CST);
 }
