@@ -1,0 +1,112 @@
+public import Directory
+internal import Wire
+
+/// What a controller is told at its start. Times are in nanoseconds.
+public struct ControllerConfiguration: Sendable {
+  /// Of this incarnation of the directory; never used before.
+  public var epoch: UInt16
+  /// The first version that a write gets.
+  public var firstVersion: UInt64
+  /// The servers of the rack by number (0...31); their `incarnation` is not used.
+  public var servers: [UInt8: ServerPlace]
+  /// Versions that a state word can count: 16...2^30; small ones are for tests.
+  public var window: UInt32
+  /// Places in the directory: a power of two, four times its buckets.
+  public var capacity: Int
+  /// Of the jitter of the policy's intervals.
+  public var seed: UInt64
+  public var policy = PolicyConfiguration()
+  public var times = ControllerTimes()
+
+  /// A configuration with the usual policy and times.
+  public init(
+    epoch: UInt16, servers: [UInt8: ServerPlace], window: UInt32 = 1 << 30, capacity: Int = 16384,
+    seed: UInt64 = 1
+  ) {
+    precondition(!servers.isEmpty && servers.keys.allSatisfy { $0 < WireLimits.serversMax })
+    precondition(window >= 16 && window <= 1 << 30)
+    self.epoch = epoch
+    self.firstVersion = Version.first(ofEpoch: epoch)
+    self.servers = servers
+    self.window = window
+    self.capacity = capacity
+    self.seed = seed
+  }
+}
+
+/// How long a controller waits for what. Nanoseconds.
+public struct ControllerTimes: Sendable {
+  /// Until an unanswered message is sent again.
+  public var resend: UInt64 = 20_000_000
+  /// Until a transition is given up, counted from its first message.
+  public var transition: UInt64 = 400_000_000
+  /// Until a transition that has to be done is tried again after it was given up.
+  public var again: UInt64 = 200_000_000
+  /// Between two probes of a server.
+  public var probe: UInt64 = 100_000_000
+  /// Until a server that does not answer counts as lost.
+  public var serverTimeout: UInt64 = 2_000_000_000
+  /// Until the rack serves without the servers that have not answered yet.
+  public var start: UInt64 = 10_000_000_000
+  /// Between two floors; 0: only by command.
+  public var floor: UInt64 = 5_000_000_000
+  /// Between two copy orders for one key.
+  public var copyOrder: UInt64 = 20_000_000
+  /// How long a key hash with a collision is not promoted again.
+  public var ban: UInt64 = 600_000_000_000
+
+  public init() {}
+}
+
+/// Which keys become hot, and how many servers hold them. A share is relative to what one server
+/// would carry if all requests were spread evenly ("the fair share").
+public struct PolicyConfiguration: Sendable {
+  /// Whether the policy promotes and demotes by itself.
+  public var automatic = true
+  /// Keys that are hot at the same time, at most.
+  public var hotKeysMax = 256
+  /// A key with this share or more is promoted...
+  public var promoteShare = 0.01
+  /// ...and a hot key with this share or less is demoted.
+  public var demoteShare = 0.003
+  /// A key with this share or more is promoted on the short-term rate, without waiting.
+  public var urgentShare = 0.2
+  /// Keys with fewer requests per second are not promoted whatever their share.
+  public var minimumRate = 20.0
+  /// A key stays hot at least so long, and after a demotion cold. Nanoseconds.
+  public var minimumStay: UInt64 = 3_000_000_000
+  /// Between two rounds of decisions, before jitter of up to a half. Nanoseconds.
+  public var interval: UInt64 = 20_000_000
+  /// Promotions and demotions by policy: on average per second, and at once.
+  public var movesPerSecond = 100.0
+  public var movesBurst = 64.0
+  /// Keys that share one batch of transitions, at most.
+  public var batchKeys = 32
+  /// Samples per second that the data plane is asked for, at most.
+  public var samplesPerSecond = 50_000.0
+  /// Keys whose rate is estimated at the same time: bounds the memory.
+  public var watchedKeys = 2048
+  /// Bans of key hashes in force at the same time, at most.
+  public var bansMax = 64
+
+  public init() {}
+}
+
+/// Deliberate faults of the controller, for tests of the tests.
+public struct ControllerFaults: OptionSet, Sendable {
+  public let rawValue: UInt32
+  public init(rawValue: UInt32) { self.rawValue = rawValue }
+
+  /// The new generation is published before the frozen entry.
+  public static let generationBeforeEntry = ControllerFaults(rawValue: 1)
+  /// Only the home server is fenced.
+  public static let onlyHomeFenced = ControllerFaults(rawValue: 2)
+  /// SYNC carries no session entries.
+  public static let noSessionSync = ControllerFaults(rawValue: 4)
+  /// Write targets are changed by a plain store, without a transition.
+  public static let plainTargetChange = ControllerFaults(rawValue: 8)
+  /// The generation does not rise a second time when a transition ends.
+  public static let noSecondGeneration = ControllerFaults(rawValue: 16)
+  /// The entry becomes hot before the servers have acknowledged SYNC.
+  public static let hotBeforeSync = ControllerFaults(rawValue: 32)
+}

@@ -1,0 +1,153 @@
+public import Directory
+public import Wire
+
+/// What happens to a controller.
+public enum ControllerEvent: Sendable {
+  /// Once, first: begins the epoch, sets up an empty directory and looks for the servers.
+  case start(now: UInt64)
+  /// About every 10 ms. `now`: nanoseconds of a monotonic clock; `entries`: what the directory says
+  /// *now* of `ControllerCore.entriesInUse`, with exact counts; `nextVersion`: the rack's counter.
+  case tick(now: UInt64, entries: [EntryReading], nextVersion: UInt64)
+  /// The data plane saw a request of a client; it stands for `weight` requests.
+  case sample(keyHash: UInt64, key: [UInt8], operation: Operation, weight: UInt32)
+  /// An answer of a server; the caller has checked that it came from this server's address.
+  case received(Message, server: UInt8)
+  /// Every program that ran when the effect `awaitGrace` was applied has finished.
+  case graceElapsed(token: UInt64)
+  /// The answer to `reserveVersions`.
+  case versionsReserved(token: UInt64, first: UInt64)
+  /// A server answered `other key` to a steered request: two keys share this hash.
+  case otherKeySeen(keyHash: UInt64)
+  /// Asked for by a person, a scenario or a test.
+  case command(ControllerCommand)
+}
+
+/// What a person, a scenario or a test may ask of a controller.
+public enum ControllerCommand: Sendable, Equatable {
+  /// Makes a key hot, and keeps it so until it is demoted by command.
+  case promote(keyHash: UInt64, key: [UInt8])
+  /// Gives a key back to its home server; the policy leaves it there for the minimum stay.
+  case demote(keyHash: UInt64)
+  /// Gives every key back.
+  case demoteAll
+  /// Changes a hot key's write targets to what they are: the whole transition, for tests.
+  case retarget(keyHash: UInt64)
+  /// Raises the floor of all servers as soon as no transition runs.
+  case floor
+  /// Whether the policy promotes and demotes by itself.
+  case setAutomatic(Bool)
+}
+
+/// What a controller wants done. Effects are carried out strictly in the order given.
+public enum ControllerEffect: Sendable, Equatable {
+  /// Change the directory's memory.
+  case publish(DirectoryChange)
+  /// Send this message from the rack's control address to the server's address and port.
+  case send(Message, to: UInt8)
+  /// Answer with `graceElapsed` once every program that now runs in the data plane has finished.
+  case awaitGrace(token: UInt64)
+  /// Take versions from the rack's counter and answer with `versionsReserved`.
+  case reserveVersions(count: Int, token: UInt64)
+  /// Something worth telling people.
+  case notice(ControllerNotice)
+}
+
+/// Why the directory's memory of a key changed, or did not.
+public enum TransitionReason: String, Sendable, Codable {
+  /// Its rate makes it worth while, or no longer does.
+  case policy
+  case command
+  /// A server was lost or came back.
+  case serversChanged = "servers changed"
+  /// Its version window would soon end.
+  case window
+  /// Another key has the same hash.
+  case collision
+  /// A server did not answer in time.
+  case timeout
+  /// Its newest value died with a server.
+  case valueLost = "value lost"
+  /// The directory has no free place for this hash.
+  case directoryFull = "directory full"
+  /// Banned after a collision.
+  case banned
+}
+
+/// Kinds of transition.
+public enum TransitionKind: String, Sendable, Codable {
+  case promote
+  case demote
+  /// New write targets, or a fresh version, for a key that stays hot.
+  case retarget
+}
+
+/// What a controller tells people, logs and tests.
+public enum ControllerNotice: Sendable, Equatable {
+  /// The rack takes requests; `absent` servers did not answer in time.
+  case serving(absent: [UInt8])
+  case serverAdmitted(UInt8, incarnation: UInt64)
+  case serverLost(UInt8, incarnation: UInt64)
+  /// A server belongs to another directory's epoch: it must be restarted.
+  case serverOfAnotherEpoch(UInt8, epoch: UInt16)
+  /// A server that was declared lost answers in its old incarnation: it must be restarted.
+  case serverMustRestart(UInt8)
+  /// The slots of lost servers have new homes; what they held is lost.
+  case slotsMoved(from: [UInt8], lossGeneration: UInt64)
+  case finished(TransitionKind, keyHash: UInt64, key: [UInt8], reason: TransitionReason)
+  case givenUp(TransitionKind, keyHash: UInt64, key: [UInt8], reason: TransitionReason)
+  case keyLost(keyHash: UInt64, key: [UInt8])
+  case banned(keyHash: UInt64, until: UInt64)
+  /// A collision that is not banned any more, because there were too many.
+  case banRefused(keyHash: UInt64)
+  case floorRaised(generation: UInt64)
+}
+
+extension ControllerNotice: CustomStringConvertible {
+  public var description: String {
+    switch self {
+    case .serving(let absent) where absent.isEmpty: "serving with all servers"
+    case .serving(let absent):
+      "serving without servers \(absent.map(String.init).joined(separator: ", ")): "
+        + "they did not answer in time"
+    case .serverAdmitted(let server, _): "server \(server) admitted"
+    case .serverLost(let server, _): "server \(server) lost: it stopped answering or restarted"
+    case .serverOfAnotherEpoch(let server, let epoch):
+      "server \(server) belongs to epoch \(epoch) of another directory: restart it "
+        + "(taking over a running rack's data is not built yet)"
+    case .serverMustRestart(let server):
+      "server \(server) answers again after it was declared lost: restart it"
+    case .slotsMoved(let from, _):
+      "the slots of server \(from.map(String.init).joined(separator: ", ")) moved to the others; "
+        + "what they held is lost"
+    case .finished(let kind, _, let key, let reason):
+      "\(kind.rawValue) \(printable(key)): \(reason.rawValue)"
+    case .givenUp(let kind, _, let key, let reason):
+      "\(kind.rawValue) \(printable(key)) given up: \(reason.rawValue)"
+    case .keyLost(_, let key): "\(printable(key)) lost: no living server has its newest value"
+    case .banned(let keyHash, _):
+      "key hash \(hexadecimal(keyHash)) banned for a while: two keys share it"
+    case .banRefused(let keyHash):
+      "key hash \(hexadecimal(keyHash)) not banned: too many collisions"
+    case .floorRaised(let generation): "floor raised to generation \(generation)"
+    }
+  }
+}
+
+/// A key as people read it: printable ASCII as it is, everything else as `\xNN`.
+public func printable(_ key: [UInt8]) -> String {
+  var text = ""
+  for byte in key {
+    switch byte {
+    case UInt8(ascii: "\\"): text += "\\\\"
+    case 0x20..<0x7f: text.unicodeScalars.append(Unicode.Scalar(byte))
+    default: text += "\\x" + (byte < 16 ? "0" : "") + String(byte, radix: 16)
+    }
+  }
+  return text
+}
+
+/// A key hash as people read it: 16 hexadecimal digits.
+public func hexadecimal(_ hash: UInt64) -> String {
+  let digits = String(hash, radix: 16)
+  return String(repeating: "0", count: 16 - digits.count) + digits
+}

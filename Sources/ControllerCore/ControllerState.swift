@@ -1,0 +1,90 @@
+/// What a controller knows, for screens and tests: one moment, in plain values.
+public struct ControllerState: Sendable, Equatable, Codable {
+  public var epoch: UInt16
+  public var generation: UInt64
+  /// The rack takes requests.
+  public var serving: Bool
+  /// The policy promotes and demotes by itself.
+  public var automatic: Bool
+  /// Requests per second of all keys, estimated.
+  public var rate: Double
+  /// One of so many requests is sampled.
+  public var sampleInterval: UInt32
+  /// Keys whose transition is under way.
+  public var inTransition: Int
+  /// Slots are being moved away from lost servers.
+  public var movingSlots: Bool
+  public var servers: [ServerState]
+  /// Hottest first.
+  public var keys: [KeyState]
+  public var totals: ControllerTotals
+}
+
+/// One server, as its controller sees it.
+public struct ServerState: Sendable, Equatable, Codable {
+  /// What a server is to the rack.
+  public enum Phase: String, Sendable, Codable {
+    /// It has not answered yet.
+    case unknown
+    /// It answered, and is being admitted and given its slots.
+    case admitting
+    case alive
+    case lost
+  }
+  public var number: UInt8
+  public var phase: Phase
+  public var incarnation: UInt64
+  /// Slots that it is home of.
+  public var slots: Int
+  /// Requests that waited there at the last probe.
+  public var load: UInt16
+  /// Totals since its start, from the last probe.
+  public var keys: UInt64
+  public var reads: UInt64
+  public var writes: UInt64
+  public var copies: UInt64
+  public var refused: UInt64
+}
+
+/// One key with a directory entry.
+public struct KeyState: Sendable, Equatable, Codable {
+  public enum Mode: String, Sendable, Codable {
+    case adding
+    case hot
+    case removing
+  }
+  public var keyHash: UInt64
+  public var key: [UInt8]
+  public var mode: Mode
+  public var entry: UInt32
+  public var home: UInt8
+  /// Numbers of the servers that hold the newest completed version.
+  public var replicas: [UInt8]
+  public var version: UInt64
+  /// Servers that are to hold it.
+  public var degree: Int
+  /// Servers that each write is copied to.
+  public var copies: UInt8
+  /// Requests per second, and the part of them that are reads (0...1).
+  public var rate: Double
+  public var readShare: Double
+  /// Of the rack's requests (0...1).
+  public var share: Double
+}
+
+/// What a controller has done since its start.
+public struct ControllerTotals: Sendable, Equatable, Codable {
+  public var promotions = 0
+  public var demotions = 0
+  public var retargets = 0
+  public var givenUp = 0
+  public var rebases = 0
+  public var freshVersions = 0
+  public var copyOrders = 0
+  public var floors = 0
+  public var serversLost = 0
+  public var keysLost = 0
+  public var bans = 0
+
+  public init() {}
+}
