@@ -1,0 +1,101 @@
+/// Makes a history that is not linearizable small, so that a person sees why.
+///
+/// A read may be left out of any history, and then a set whose value nobody reads: if what is left
+/// is not linearizable, neither was the whole. Deletes may go when no absence is left to explain.
+struct ContradictionCore {
+  private let history: History
+  private var kept: [Int]
+  private let stepLimit: Int
+  /// Work that minimizing may cost, in operations checked again.
+  private var budget = 20_000_000
+
+  init(history: History, indices: [Int], stepLimit: Int) {
+    self.history = history
+    kept = indices
+    self.stepLimit = min(stepLimit, 200_000)
+  }
+
+  /// - Parameter stuck: the operation whose return could not be explained.
+  mutating func minimize(stuck: Int) -> [Int] {
+    let end = history.operations[stuck].returned
+    // Later operations are no part of the contradiction, but for writes of values read before.
+    let readBefore = Set(
+      kept.lazy.map { [history] in history.operations[$0] }
+        .filter { $0.kind == .get && $0.returned <= end }.map(\.value))
+    attempt { [history] index in
+      let operation = history.operations[index]
+      return operation.kind == .get
+        ? operation.returned <= end
+        : operation.invoked <= end || readBefore.contains(operation.value)
+    }
+    attempt { [history] in history.operations[$0].outcome != .failed }
+    attempt { [history] in history.operations[$0].value != History.absent }
+    removeInChunks(groups(byValue: true))
+    removeInChunks(groups(byValue: false))
+    removeInChunks(groups(byValue: true))
+    attemptWithoutUselessDeletes()
+    return kept
+  }
+
+  /// What can be left out as one: a value's sets and gets, or single reads.
+  private func groups(byValue: Bool) -> [[Int]] {
+    guard byValue else {
+      return kept.filter { history.operations[$0].kind == .get }.map { [$0] }
+    }
+    var groups: [[Int]] = []
+    var groupOfValue: [Int32: Int] = [:]
+    for index in kept {
+      let operation = history.operations[index]
+      if operation.value == History.absent {
+        if operation.kind == .get { groups.append([index]) }
+        continue
+      }
+      if let group = groupOfValue[operation.value] {
+        groups[group].append(index)
+      } else {
+        groupOfValue[operation.value] = groups.count
+        groups.append([index])
+      }
+    }
+    return groups
+  }
+
+  /// Leaves out halves, then quarters, and so on, as long as the contradiction stays.
+  private mutating func removeInChunks(_ groups: [[Int]]) {
+    var groups = groups
+    var size = max(1, groups.count / 2)
+    while !groups.isEmpty {
+      var start = 0
+      while start < groups.count {
+        let end = min(start + size, groups.count)
+        let leaveOut = Set(groups[start..<end].joined())
+        if attempt({ !leaveOut.contains($0) }) {
+          groups.removeSubrange(start..<end)
+        } else {
+          start = end
+        }
+      }
+      if size == 1 { return }
+      size /= 2
+    }
+  }
+
+  private mutating func attemptWithoutUselessDeletes() {
+    let readsAbsence = kept.contains {
+      history.operations[$0].outcome == .notFound
+    }
+    guard !readsAbsence else { return }
+    attempt { [history] in history.operations[$0].kind != .delete }
+  }
+
+  @discardableResult
+  private mutating func attempt(_ keeps: (Int) -> Bool) -> Bool {
+    let fewer = kept.filter(keeps)
+    guard fewer.count < kept.count, !fewer.isEmpty, budget > 0 else { return false }
+    budget -= fewer.count
+    let register = RegisterHistory(history, fewer)
+    guard case .stuck = RegisterSearch.run(register, stepLimit: stepLimit) else { return false }
+    kept = fewer
+    return true
+  }
+}
