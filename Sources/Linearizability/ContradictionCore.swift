@@ -1,7 +1,7 @@
 /// Makes a history that is not linearizable small, so that a person sees why.
 ///
 /// A read may be left out of any history, and then a set whose value nobody reads: if what is left
-/// is not linearizable, neither was the whole. Deletes may go when no absence is left to explain.
+/// is not linearizable, neither was the whole. So may a delete that no absence can be due to.
 struct ContradictionCore {
   private let history: History
   private var kept: [Int]
@@ -15,7 +15,8 @@ struct ContradictionCore {
     self.stepLimit = min(stepLimit, 200_000)
   }
 
-  /// - Parameter stuck: the operation whose return could not be explained.
+  /// The places of a few operations that contradict each other. `stuck`: the operation whose
+  /// return could not be explained.
   mutating func minimize(stuck: Int) -> [Int] {
     let end = history.operations[stuck].returned
     // Later operations are no part of the contradiction, but for writes of values read before.
@@ -32,8 +33,8 @@ struct ContradictionCore {
     attempt { [history] in history.operations[$0].value != History.absent }
     removeInChunks(groups(byValue: true))
     removeInChunks(groups(byValue: false))
+    removeUselessDeletes()
     removeInChunks(groups(byValue: true))
-    attemptWithoutUselessDeletes()
     return kept
   }
 
@@ -80,12 +81,22 @@ struct ContradictionCore {
     }
   }
 
-  private mutating func attemptWithoutUselessDeletes() {
-    let readsAbsence = kept.contains {
-      history.operations[$0].outcome == .notFound
+  /// Leaves out deletes that no absence that is left can be the effect of: those that are over
+  /// before a set that in its turn is over before the absence is read.
+  private mutating func removeUselessDeletes() {
+    let kept = kept.map { history.operations[$0] }
+    let sets = kept.filter { $0.kind == .set && $0.outcome == .ok }
+    var barrier = Int64.max
+    for absence in kept where absence.outcome == .notFound {
+      let before = sets.lazy.filter { $0.returned < absence.invoked }.map(\.invoked)
+      barrier = min(barrier, before.max() ?? .min)
     }
-    guard !readsAbsence else { return }
-    attempt { [history] in history.operations[$0].kind != .delete }
+    let useless = self.kept.filter { [history] in
+      let operation = history.operations[$0]
+      guard operation.kind == .delete else { return false }
+      return barrier == .max || (operation.outcome == .ok && operation.returned < barrier)
+    }
+    removeInChunks(useless.map { [$0] })
   }
 
   @discardableResult

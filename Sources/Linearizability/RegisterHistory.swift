@@ -22,7 +22,7 @@ struct RegisterHistory {
   private(set) var reads: [Int] = [0]
   private(set) var writes: [Int] = [0]
 
-  /// - Parameter indices: which operations of `history`, all of one key.
+  /// `indices`: which operations of `history`, all of one key.
   init(_ history: History, _ indices: some Sequence<Int>) {
     var numbers: [Int32: Int] = [History.absent: 0]
     var firstRead: [Int64] = [.max]

@@ -54,7 +54,7 @@ struct RegisterSearch {
     candidates = []
   }
 
-  /// - Parameter stepLimit: how many configurations to look at before giving up.
+  /// `stepLimit`: how many configurations to look at before giving up.
   static func run(_ register: RegisterHistory, stepLimit: Int) -> Result {
     var search = RegisterSearch(register, stepLimit: stepLimit)
     return search.run()

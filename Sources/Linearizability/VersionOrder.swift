@@ -23,7 +23,8 @@ struct VersionOrder {
     var versionOfRead = [UInt64](repeating: 0, count: register.reads.count)
     for operation in register.operations where !operation.isWrite && operation.version > 0 {
       let known = versionOfRead[operation.value]
-      versionOfRead[operation.value] = known == 0 ? operation.version : min(known, operation.version)
+      versionOfRead[operation.value] =
+        known == 0 ? operation.version : min(known, operation.version)
     }
     for operation in register.operations where operation.isWrite {
       let version = operation.version > 0 ? operation.version : versionOfRead[operation.value]

@@ -6,6 +6,8 @@ struct Hotrack: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "hotrack",
     abstract: "A rack of key-value servers that carries skewed load.",
-    subcommands: []
+    subcommands: [
+      CheckCommand.self
+    ]
   )
 }

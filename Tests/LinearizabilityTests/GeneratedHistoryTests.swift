@@ -72,7 +72,7 @@ import Testing
       Issue.record("accepted")
       return
     }
-    #expect(violation.operations.count <= 4 || damage == .lostWrite)
+    #expect(violation.operations.count <= 4)
   }
 
   /// Some histories lean on the unknown deletes that were just taken out.

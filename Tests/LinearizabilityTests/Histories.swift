@@ -69,7 +69,7 @@ func bruteForceIsLinearizable(_ steps: [Step]) -> Bool {
 
 private func hasOrder(_ remaining: [Step], state: String?) -> Bool {
   if remaining.isEmpty { return true }
-  let firstReturn = remaining.map(\.returned).min()!
+  let firstReturn = remaining.map(\.returned).min() ?? .max
   for (index, step) in remaining.enumerated() where step.invoked <= firstReturn {
     var rest = remaining
     rest.remove(at: index)

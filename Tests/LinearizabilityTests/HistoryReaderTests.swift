@@ -34,8 +34,10 @@ import Testing
       (#""value":"v","#, "expected that a set has a value", ""),
       (#""return_ns":2,"#, #"expected a field "return_ns""#, ""),
       (#""return_ns":2"#, "return_ns is not before invoke_ns", #""return_ns":0"#),
-      (#""op":"set""#, "expected that a write is ok, unknown or failed",
-        #""op":"delete","outcome":"not_found","x":"#+"\"\""),
+      (
+        #""op":"set""#, "expected that a write is ok, unknown or failed",
+        #""op":"delete","outcome":"not_found","x":"# + "\"\""
+      ),
       (#""ok"}"#, "expected the end of the line", #""ok"} {"#),
       (#""ok"}"#, #"expected the end of the string "outcome""#, #""ok"#),
       (#""value":"v""#, #"expected "value" to be a string"#, #""value":17"#),
