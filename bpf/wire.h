@@ -10,6 +10,16 @@
 
 #include <linux/types.h>
 
+/*
+ * Fields lie where the offsets of docs/protocol.md say. The XDP program may read them in one load
+ * each: the kernel accepts unaligned access to packets where the machine does.
+ */
+#ifdef __bpf__
+#define HOTRACK_LAYOUT(alignment) __attribute__((packed, aligned(alignment)))
+#else
+#define HOTRACK_LAYOUT(alignment) __attribute__((packed))
+#endif
+
 #define HOTRACK_MAGIC        0x4854 /* "HT" */
 #define HOTRACK_PROTOCOL     1
 #define HOTRACK_PORT         18516 /* UDP port of a rack and of its servers, unless told otherwise */
@@ -126,7 +136,7 @@ struct hotrack_header {
   __be16 value_length;
   __be64 rack_tag;         /* keyed authentication; zero until it is built */
   __u8 return_address[16]; /* one-arm mode: the client's address; else zero */
-} __attribute__((packed));
+} HOTRACK_LAYOUT(8);
 
 #define HOTRACK_HEADER_LENGTH  136
 #define HOTRACK_STAMPED_LENGTH 48

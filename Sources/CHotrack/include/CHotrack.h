@@ -8,6 +8,7 @@
 #include "../../../bpf/directory_maps_host.h"
 #include "../../../bpf/directory_control.h"
 #include "../../../bpf/rack.h"
+#include "../../../bpf/plane_state.h"
 
 /* rack_on_datagram of rack.h, not inlined: decides and stamps one datagram. */
 void hotrack_rack_on_datagram(struct directory *d, struct hotrack_header *h, __u32 length,

@@ -1,0 +1,176 @@
+internal import CBPF
+internal import CHotrack
+public import Directory
+internal import Glibc
+internal import Synchronization
+internal import Wire
+
+/// The rack's data plane in the kernel: loads the XDP program, gives access to its memory and
+/// counts, and attaches it to interfaces of the network namespace of the calling thread.
+///
+/// It owns everything: when it goes away (or the process does), the program is detached and its
+/// maps are gone. Methods may be called from any thread; changes of `memory` come from one.
+public final class DataPlane: Sendable {
+  /// An interface that the program is attached to.
+  struct Port {
+    var name: String
+    var interface: UInt32
+    var place: UInt32
+    var link: Int32
+  }
+
+  /// The directory, in memory that the program uses at the same time.
+  public let memory: DirectoryMemory
+  /// Places for hot keys.
+  public var capacity: Int { memory.capacity }
+  let loaded: LoadedProgram
+  let ports = Mutex<[Port]>([])
+  let samples: SampleRing
+  private let shared: SharedMemory
+  private let grace: GracePeriod
+
+  /// Loads the program. It handles no packets until it is attached, and answers `busy` until the
+  /// directory is told to serve.
+  public convenience init(configuration: DataPlaneConfiguration) throws(DataPlaneError) {
+    try self.init(image: .rack, configuration: configuration)
+  }
+
+  package init(image: BPFObject, configuration: DataPlaneConfiguration) throws(DataPlaneError) {
+    loaded = try LoadedProgram(image, function: "rack", configuration: configuration)
+    shared = try SharedMemory(loaded, buckets: configuration.buckets)
+    memory = DirectoryMemory(
+      mapped: shared.directory, buckets: configuration.buckets, owner: loaded)
+    samples = try SampleRing(loaded.map("samples"))
+    grace = try GracePeriod()
+    try numberProcessors()
+  }
+
+  deinit {
+    ports.withLock { ports in
+      for port in ports { close(port.link) }
+    }
+  }
+
+  /// Attaches the program to an interface, in native mode. From then on it handles what arrives
+  /// there, and can send out of it.
+  public func attach(interface name: String) throws(DataPlaneError) {
+    let interface = if_nametoindex(name)
+    guard interface != 0 else { throw .noSuchInterface(name) }
+    var mac: (UInt8, UInt8, UInt8, UInt8, UInt8, UInt8) = (0, 0, 0, 0, 0, 0)
+    let failed = withUnsafeMutableBytes(of: &mac) {
+      cbpf_hardware_address(name, $0.baseAddress?.assumingMemoryBound(to: UInt8.self))
+    }
+    guard failed == 0 else { throw .from(code: failed, doing: "read the MAC address of \(name)") }
+    let result = ports.withLock { ports in
+      Result { () throws(DataPlaneError) in
+        if ports.contains(where: { $0.interface == interface }) {
+          throw DataPlaneError.interfaceTaken(name)
+        }
+        let place = try shared.takePort(
+          interface, plane_port(interface: interface, mac: mac, reserved: (0, 0, 0, 0, 0, 0)))
+        do throws(DataPlaneError) {
+          try setDevice(place, interface)
+          let link = try createLink(name, interface)
+          ports.append(Port(name: name, interface: interface, place: place, link: link))
+        } catch {
+          shared.giveBackPort(place)
+          clearDevice(place)
+          throw error
+        }
+      }
+    }
+    try result.get()
+  }
+
+  /// Takes the program off an interface. Packets that arrive there go to the kernel from then on.
+  public func detach(interface name: String) throws(DataPlaneError) {
+    let found = ports.withLock { ports -> Port? in
+      guard let index = ports.firstIndex(where: { $0.name == name }) else { return nil }
+      let port = ports.remove(at: index)
+      close(port.link)
+      clearDevice(port.place)
+      shared.giveBackPort(port.place)
+      return port
+    }
+    guard found != nil else { throw .interfaceNotAttached(name) }
+  }
+
+  /// The interfaces that the program is attached to.
+  public var interfaces: [String] { ports.withLock { $0.map(\.name) } }
+
+  /// How many packets were counted under each counter since the program was loaded.
+  public func counters() -> CounterReadings {
+    CounterReadings(
+      values: total { cpu in
+        withUnsafeBytes(of: cpu.counters) { raw in
+          Array(raw.bindMemory(to: UInt64.self).prefix(Int(COUNTERS.rawValue)))
+        }
+      })
+  }
+
+  /// What was steered to each of the 32 servers and came from it, since the program was loaded.
+  public func serverCounts() -> [ServerCounts] {
+    let flat = total { cpu in
+      withUnsafeBytes(of: cpu.servers) { Array($0.bindMemory(to: UInt64.self)) }
+    }
+    return (0..<WireLimits.serversMax).map { server in
+      ServerCounts(
+        reads: flat[4 * server], writes: flat[4 * server + 1], copies: flat[4 * server + 2],
+        replies: flat[4 * server + 3])
+    }
+  }
+
+  /// Exact counts of requests for directory entries, since their places were last reset.
+  public func entryCounts(_ entries: [UInt32]) -> [(reads: UInt64, writes: UInt64)] {
+    entries.map { shared.counts(ofEntry: Int($0), capacity: capacity, loaded.processors) }
+  }
+
+  /// Sets the counts of a place to zero; for a place that is about to be used again, and that no
+  /// packet can find: a packet that counts meanwhile may undo it.
+  public func resetEntryCounts(_ entry: UInt32) {
+    shared.resetCounts(ofEntry: Int(entry), capacity: capacity, loaded.processors)
+  }
+
+  /// Gives `body` every sample that waits in the ring, oldest first, and returns how many. Does
+  /// not wait for any. Samples of a full ring are lost and counted as `sample_lost`.
+  @discardableResult
+  public func drainSamples(_ body: (SampleRecord) -> Void) -> Int { samples.drain(body) }
+
+  /// Waits until every run of the program that had begun before has ended (some milliseconds):
+  /// none holds on to what it looked up before. The kernel waits for an RCU grace period when an
+  /// element of a map of maps is replaced, and every run is an RCU read-side section.
+  public func awaitGrace() { grace.wait() }
+
+  /// Instructions that the kernel's verifier walked through when it accepted the program.
+  public func verifiedInstructions() -> Int { loaded.verifiedInstructions() }
+}
+
+/// Packets by what they were counted as.
+public struct CounterReadings: Sendable, Equatable {
+  let values: [UInt64]
+
+  /// Packets counted under one counter.
+  public subscript(counter: DirectoryCounter) -> UInt64 { values[Int(counter.rawValue)] }
+
+  /// Each counter with its reading, in the order of the data plane's list.
+  public var all: [(counter: DirectoryCounter, packets: UInt64)] {
+    DirectoryCounter.all.map { ($0, self[$0]) }
+  }
+
+  /// By the counter's name; nil: there is none of that name.
+  public subscript(name: String) -> UInt64? {
+    DirectoryCounter.all.first { $0.description == name }.map { self[$0] }
+  }
+}
+
+/// What went to a server and came from it.
+public struct ServerCounts: Sendable, Equatable {
+  /// Reads steered to it.
+  public var reads: UInt64
+  /// Writes steered to it.
+  public var writes: UInt64
+  /// Copies from other servers sent on to it.
+  public var copies: UInt64
+  /// Its replies that went on to their clients.
+  public var replies: UInt64
+}

@@ -1,0 +1,107 @@
+internal import CBPF
+internal import CHotrack
+internal import Glibc
+
+extension DataPlane {
+  /// Attaches in native mode or not at all: the kernel's fallback is silent and slow.
+  func createLink(_ name: String, _ interface: UInt32) throws(DataPlaneError) -> Int32 {
+    var options = bpf_link_create_opts()
+    options.sz = MemoryLayout<bpf_link_create_opts>.size
+    options.flags = UInt32(XDP_FLAGS_DRV_MODE)
+    let link = bpf_link_create(loaded.program, Int32(interface), BPF_XDP, &options)
+    guard link < 0 else { return link }
+    switch errno {
+    case EBUSY, EEXIST: throw .interfaceTaken(name)
+    case EOPNOTSUPP: throw .nativeModeUnsupported(name)
+    case ERANGE, EINVAL:
+      throw .interfaceUnsuitable(
+        name, reason: "the driver refuses XDP with its settings; lower its MTU to 1500")
+    case let code: throw .from(code: code, doing: "attach to \(name)")
+    }
+  }
+
+  /// Lets the program send out of an interface.
+  func setDevice(_ place: UInt32, _ interface: UInt32) throws(DataPlaneError) {
+    var (place, value) = (place, bpf_devmap_val())
+    value.ifindex = interface
+    let code = bpf_map_update_elem(loaded.map("devices"), &place, &value, UInt64(BPF_ANY))
+    guard code == 0 else { throw .from(code: errno, doing: "enter an interface as a port") }
+  }
+
+  func clearDevice(_ place: UInt32) {
+    var place = place
+    _ = bpf_map_delete_elem(loaded.map("devices"), &place)
+  }
+
+  /// Tells each processor's state its number, and how many places the directory has.
+  func numberProcessors() throws(DataPlaneError) {
+    var state = [plane_cpu](repeating: plane_cpu(), count: loaded.processors)
+    for processor in state.indices {
+      state[processor].cpu = UInt32(processor)
+      state[processor].entries = UInt32(capacity)
+      // Distinct beginnings, so that processors do not choose alike.
+      state[processor].random = UInt32(truncatingIfNeeded: processor &* 0x5bd1_e995 &+ 1)
+    }
+    var key: UInt32 = 0
+    let code = bpf_map_update_elem(
+      loaded.map("processors"), &key, &state, UInt64(BPF_ANY))
+    guard code == 0 else { throw .from(code: errno, doing: "set the processors' state") }
+  }
+
+  /// Sums what `values` picks of each processor's state.
+  func total(_ values: (plane_cpu) -> [UInt64]) -> [UInt64] {
+    var state = [plane_cpu](repeating: plane_cpu(), count: loaded.processors)
+    var key: UInt32 = 0
+    // It cannot fail: the map is an array, and the key is its first.
+    _ = bpf_map_lookup_elem(loaded.map("processors"), &key, &state)
+    return state.map(values).reduce(into: []) { sum, part in
+      if sum.isEmpty {
+        sum = part
+      } else {
+        for index in part.indices { sum[index] += part[index] }
+      }
+    }
+  }
+}
+
+extension LoadedProgram {
+  func verifiedInstructions() -> Int {
+    var info = bpf_prog_info()
+    var length = UInt32(MemoryLayout<bpf_prog_info>.size)
+    guard bpf_obj_get_info_by_fd(program, &info, &length) == 0 else { return 0 }
+    return Int(info.verified_insns)
+  }
+}
+
+/// A map of maps that exists to be updated: the kernel ends the update with an RCU grace period.
+final class GracePeriod: Sendable {
+  private let outer: Int32
+  private let inner: Int32
+
+  init() throws(DataPlaneError) {
+    let inner = bpf_map_create(BPF_MAP_TYPE_ARRAY, "grace_inner", 4, 4, 1, nil)
+    guard inner >= 0 else { throw .from(code: errno, doing: "create a map") }
+    var options = bpf_map_create_opts()
+    options.sz = MemoryLayout<bpf_map_create_opts>.size
+    options.inner_map_fd = UInt32(inner)
+    let outer = bpf_map_create(BPF_MAP_TYPE_ARRAY_OF_MAPS, "grace", 4, 4, 1, &options)
+    guard outer >= 0 else {
+      let code = errno
+      close(inner)
+      throw .from(code: code, doing: "create a map of maps")
+    }
+    (self.outer, self.inner) = (outer, inner)
+  }
+
+  deinit {
+    close(outer)
+    close(inner)
+  }
+
+  func wait() {
+    var (key, value): (UInt32, Int32) = (0, inner)
+    let code = bpf_map_update_elem(outer, &key, &value, UInt64(BPF_ANY))
+    // Going on without the grace period could corrupt the directory.
+    precondition(code == 0, "the kernel refused to wait for a grace period: \(errno)")
+  }
+}

@@ -1,0 +1,146 @@
+internal import CBPF
+internal import CHotrack
+internal import Directory
+internal import Glibc
+internal import Synchronization
+
+/// The XDP program in the kernel with its maps. Closing it takes the maps away with it.
+final class LoadedProgram: @unchecked Sendable {
+  let program: Int32
+  let processors: Int
+  private let object: OpaquePointer
+  /// Memory of maps that is mapped into this process, and its lengths.
+  private var mappings: [(start: UnsafeMutableRawPointer, length: Int)] = []
+
+  init(
+    _ image: BPFObject, function: String, configuration: DataPlaneConfiguration
+  ) throws(DataPlaneError) {
+    try Self.checkKernel()
+    KernelLog.start()
+    var options = bpf_object_open_opts()
+    options.sz = MemoryLayout<bpf_object_open_opts>.size
+    let opened = image.bytes.withUnsafeBytes { raw in
+      "hotrack".withCString { name in
+        options.object_name = name
+        return bpf_object__open_mem(raw.baseAddress, raw.count, &options)
+      }
+    }
+    guard let opened else {
+      throw .kernel(doing: "read the embedded program", code: errno, log: KernelLog.take())
+    }
+    object = opened
+    processors = Int(libbpf_num_possible_cpus())
+    do throws(DataPlaneError) {
+      try Self.size(opened, configuration, processors)
+      let code = bpf_object__load(opened)
+      guard code == 0 else {
+        throw .from(code: -code, doing: "load the XDP program", log: KernelLog.take())
+      }
+      guard let found = bpf_object__find_program_by_name(opened, function) else {
+        throw .kernel(doing: "find the program \(function)", code: ENOENT, log: "")
+      }
+      program = bpf_program__fd(found)
+    } catch {
+      bpf_object__close(opened)
+      throw error
+    }
+  }
+
+  deinit {
+    for mapping in mappings { munmap(mapping.start, mapping.length) }
+    bpf_object__close(object)
+  }
+
+  /// The file descriptor of a map.
+  func map(_ name: String) -> Int32 {
+    guard let map = bpf_object__find_map_by_name(object, name) else {
+      preconditionFailure("the embedded program has no map \(name)")
+    }
+    return bpf_map__fd(map)
+  }
+
+  /// Maps `count` elements of a map's memory into this process.
+  func memory<Element>(
+    of name: String, as type: Element.Type, count: Int
+  ) throws(DataPlaneError) -> UnsafeMutablePointer<Element> {
+    let page = Int(getpagesize())
+    let length = (MemoryLayout<Element>.stride * count + page - 1) / page * page
+    let start = mmap(nil, length, PROT_READ | PROT_WRITE, MAP_SHARED, map(name), 0)
+    guard let start, start != MAP_FAILED else {
+      throw .from(code: errno, doing: "map the memory of \(name)")
+    }
+    mappings.append((start, length))
+    return start.bindMemory(to: type, capacity: count)
+  }
+
+  private static func checkKernel() throws(DataPlaneError) {
+    var names = utsname()
+    uname(&names)
+    let release = withUnsafeBytes(of: &names.release) { bytes in
+      String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
+    }
+    if let error = DataPlaneError.check(kernelRelease: release) { throw error }
+  }
+
+  /// Gives the maps their sizes and the program its constants.
+  private static func size(
+    _ object: OpaquePointer, _ configuration: DataPlaneConfiguration, _ processors: Int
+  ) throws(DataPlaneError) {
+    let (buckets, ring) = (configuration.buckets, configuration.sampleRingBytes)
+    guard buckets > 0, buckets & (buckets - 1) == 0, buckets <= 1 << 24 else {
+      throw .configuration("the directory's buckets must be a power of two up to 16777216")
+    }
+    guard ring >= Int(getpagesize()), ring & (ring - 1) == 0, ring <= 1 << 30 else {
+      throw .configuration("the sample ring must be a power of two, from a page to 1 GiB")
+    }
+    let isIPv4 = configuration.rack.address.starts(with: MappedAddress.ipv4(0, 0, 0, 0).prefix(12))
+    guard isIPv4 else {
+      throw .configuration("the rack's address must be an IPv4 address: IPv6 is not built yet")
+    }
+    let entries = buckets * Int(DIRECTORY_WAYS)
+    for (name, size) in [
+      ("buckets", buckets), ("details", entries), ("entry_counts", entries * processors),
+      ("samples", ring),
+    ] {
+      guard let map = bpf_object__find_map_by_name(object, name) else { continue }
+      let code = bpf_map__set_max_entries(map, UInt32(size))
+      guard code == 0 else { throw .kernel(doing: "size the map \(name)", code: -code, log: "") }
+    }
+    guard let constants = bpf_object__find_map_by_name(object, ".rodata.configuration") else {
+      return
+    }
+    var raw = configuration.rack.raw
+    let code = bpf_map__set_initial_value(
+      constants, &raw, MemoryLayout<plane_configuration>.size)
+    guard code == 0 else { throw .kernel(doing: "set the constants", code: -code, log: "") }
+  }
+}
+
+/// The last lines that libbpf wrote: among them is what the verifier said.
+private enum KernelLog {
+  private static let lines = Mutex<[String]>([])
+  private static let keep = 40
+
+  static func start() {
+    lines.withLock { $0.removeAll() }
+    _ = libbpf_set_print { level, format, arguments in
+      guard level != LIBBPF_DEBUG, let format, let arguments else { return 0 }
+      let room = 1 << 16
+      let text = withUnsafeTemporaryAllocation(of: CChar.self, capacity: room) { buffer in
+        vsnprintf(buffer.baseAddress, room, format, arguments)
+        return buffer.baseAddress.map { String(cString: $0) } ?? ""
+      }
+      KernelLog.append(text)
+      return 0
+    }
+  }
+
+  static func append(_ text: String) {
+    lines.withLock { lines in
+      lines += text.split(separator: "\n").map(String.init)
+      if lines.count > keep { lines.removeFirst(lines.count - keep) }
+    }
+  }
+
+  static func take() -> String { lines.withLock { $0.joined(separator: "\n") } }
+}

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0 */
+/*
+ * What the data plane keeps besides the directory: who it is, its ports, counts and samples.
+ * Shared by the XDP program, the host build and the controller.
+ */
+#ifndef HOTRACK_PLANE_STATE_H
+#define HOTRACK_PLANE_STATE_H
+
+#include "directory_state.h"
+
+/* An address; IPv4 as IPv4-mapped IPv6 (RFC 4291, 2.5.5.2), its four bytes in words[3]. */
+union plane_address {
+  __u8 bytes[16];
+  __be32 words[4];
+};
+
+/* Who the rack is. Constant while the program is loaded. */
+struct plane_configuration {
+  union plane_address address;
+  union plane_address neighbour; /* the rack before this one; zero: none */
+  union plane_address next;      /* the rack after this one; zero: none */
+  __be16 port;                   /* UDP; clients speak to it */
+  __be16 control_port;           /* UDP; servers answer the controller on it */
+  __be16 neighbour_port;
+  __be16 next_port;
+  __u32 next_interface; /* index of the interface that leads to the next rack */
+  __u8 next_mac[6];     /* of the next rack, or of the router towards it */
+  __u8 reserved[6];
+};
+
+/*
+ * Ports are found by interface index: first place = index modulo PLANE_PORTS, then the next ones.
+ * A port's place is what return_interface of the wire header names, plus one: 0 is no port.
+ */
+#define PLANE_PORTS       1024
+#define PLANE_PORT_PROBES 8
+
+struct plane_port {
+  __u32 interface; /* 0: free */
+  __u8 mac[6];     /* its own */
+  __u8 reserved[6];
+};
+
+struct plane_server_counts {
+  __u64 reads; /* steered to it */
+  __u64 writes;
+  __u64 copies;
+  __u64 replies; /* that came from it and went on */
+};
+
+struct plane_entry_counts {
+  __u64 reads;
+  __u64 writes;
+};
+
+#define PLANE_COUNTERS 64
+_Static_assert(COUNTERS <= PLANE_COUNTERS, "room for every counter");
+
+/* One for each CPU, so that nothing in it is shared. */
+struct plane_cpu {
+  __u64 counters[PLANE_COUNTERS]; /* by enum directory_counter */
+  struct plane_server_counts servers[HOTRACK_SERVERS_MAX];
+  __u32 cpu;     /* its number; set when the program is loaded */
+  __u32 random;  /* a Weyl sequence */
+  __u32 skipped; /* requests since the last sample */
+  __u32 entries; /* places in the directory */
+};
+
+enum plane_sample_kind {
+  PLANE_SAMPLE_REQUEST = 0,
+  PLANE_SAMPLE_COLLISION = 1, /* a server answered `other key`: two keys share this hash */
+};
+
+struct plane_sample {
+  __u64 key_hash;
+  __u32 weight; /* how many requests it stands for */
+  __u8 kind;
+  __u8 operation;
+  __u16 key_length; /* 0 if the packet had no key */
+  __u8 key[256];
+};
+
+#endif
