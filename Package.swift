@@ -64,15 +64,16 @@ let package = Package(
       ]),
 
     // Shells: the cores on sockets, clocks and maps.
+    module("Sockets", uses: ["CSockets"]),
     module(
       "DataPlane", uses: ["CBPF", "CHotrack", "Directory", "Wire"], plugins: ["CompileBPF"]),
-    module("HotrackClient", uses: ["ClientCore", "Wire", "CSockets"]),
-    module("Server", uses: ["ServerCore", "Wire", "CSockets", log]),
+    module("HotrackClient", uses: ["ClientCore", "Sockets", "Wire"]),
+    module("Server", uses: ["ServerCore", "Sockets", "Wire", log]),
     module(
-      "Controller", uses: ["ControllerCore", "DataPlane", "Directory", "Wire", "CSockets", log]),
-    module("LoadGenerator", uses: ["Workload", "ClientCore", "Wire", "HotrackClient", "CSockets"]),
+      "Controller", uses: ["ControllerCore", "DataPlane", "Directory", "Sockets", "Wire", log]),
+    module("LoadGenerator", uses: ["Workload", "ClientCore", "Wire", "HotrackClient", "Sockets"]),
     module("Configuration", uses: [toml]),
-    module("Testbed", uses: ["Configuration", "CSockets"]),
+    module("Testbed", uses: ["Configuration", "Sockets"]),
     .executableTarget(
       name: "hotrack",
       dependencies: [
@@ -96,7 +97,8 @@ let package = Package(
     tests("Linearizability"),
     tests("Simulation", uses: ["Linearizability", "Directory", "Wire"]),
     tests("DataPlane", uses: ["Directory", "Wire", "CHotrack"]),
-    tests("HotrackClient", uses: ["Wire"]),
+    tests("Sockets"),
+    tests("HotrackClient", uses: ["Sockets", "Wire"]),
     tests("Server", uses: ["Wire", "ServerCore"]),
     tests("Controller", uses: ["ControllerCore", "Wire"]),
     tests("LoadGenerator", uses: ["Workload"]),

@@ -1,1 +1,90 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#define _GNU_SOURCE
 #include "CSockets.h"
+
+#include <sched.h>
+#include <stddef.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/prctl.h>
+#include <time.h>
+
+_Static_assert(sizeof(struct csockets_datagram) == sizeof(struct mmsghdr), "layout of mmsghdr");
+_Static_assert(_Alignof(struct csockets_datagram) == _Alignof(struct mmsghdr), "layout of mmsghdr");
+_Static_assert(offsetof(struct csockets_datagram, header) == offsetof(struct mmsghdr, msg_hdr),
+               "layout of mmsghdr");
+_Static_assert(offsetof(struct csockets_datagram, length) == offsetof(struct mmsghdr, msg_len),
+               "layout of mmsghdr");
+_Static_assert(CSOCKETS_READABLE == EPOLLIN && CSOCKETS_WRITABLE == EPOLLOUT &&
+                   CSOCKETS_ERROR == EPOLLERR && CSOCKETS_HANG_UP == EPOLLHUP,
+               "bits of epoll");
+
+int csockets_receive(int descriptor, struct csockets_datagram *datagrams, unsigned int count,
+                     int flags) {
+  return recvmmsg(descriptor, (struct mmsghdr *)datagrams, count, flags, NULL);
+}
+
+int csockets_send(int descriptor, struct csockets_datagram *datagrams, unsigned int count,
+                  int flags) {
+  return sendmmsg(descriptor, (struct mmsghdr *)datagrams, count, flags);
+}
+
+int csockets_poll_create(void) {
+  return epoll_create1(EPOLL_CLOEXEC);
+}
+
+static int control(int poll, int operation, int descriptor, uint32_t readiness, uint64_t token) {
+  struct epoll_event event = {.events = readiness, .data.u64 = token};
+  return epoll_ctl(poll, operation, descriptor, &event);
+}
+
+int csockets_poll_add(int poll, int descriptor, uint32_t readiness, uint64_t token) {
+  return control(poll, EPOLL_CTL_ADD, descriptor, readiness, token);
+}
+
+int csockets_poll_change(int poll, int descriptor, uint32_t readiness, uint64_t token) {
+  return control(poll, EPOLL_CTL_MOD, descriptor, readiness, token);
+}
+
+int csockets_poll_remove(int poll, int descriptor) {
+  return control(poll, EPOLL_CTL_DEL, descriptor, 0, 0);
+}
+
+int csockets_poll_wait(int poll, struct csockets_event *events, int64_t nanoseconds) {
+  struct epoll_event ready[CSOCKETS_EVENTS_MAX];
+  struct timespec time = {.tv_sec = nanoseconds / 1000000000, .tv_nsec = nanoseconds % 1000000000};
+  int count = epoll_pwait2(poll, ready, CSOCKETS_EVENTS_MAX, nanoseconds < 0 ? NULL : &time, NULL);
+  for (int index = 0; index < count; index++) {
+    events[index].token = ready[index].data.u64;
+    events[index].readiness = ready[index].events;
+  }
+  return count;
+}
+
+int csockets_event_create(void) {
+  return eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+}
+
+int csockets_enter_network_namespace(int descriptor) {
+  return setns(descriptor, CLONE_NEWNET);
+}
+
+int csockets_peer_of(int descriptor, struct csockets_peer *peer) {
+  struct ucred credentials;
+  socklen_t length = sizeof credentials;
+  int result = getsockopt(descriptor, SOL_SOCKET, SO_PEERCRED, &credentials, &length);
+  if (result == 0) {
+    peer->process = credentials.pid;
+    peer->user = credentials.uid;
+    peer->group = credentials.gid;
+  }
+  return result;
+}
+
+int csockets_set_timer_slack(uint64_t nanoseconds) {
+  return prctl(PR_SET_TIMERSLACK, nanoseconds, 0, 0, 0);
+}
+
+int csockets_name_thread(const char *name) {
+  return prctl(PR_SET_NAME, name, 0, 0, 0);
+}

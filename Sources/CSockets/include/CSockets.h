@@ -1,5 +1,74 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What Swift's Glibc module lacks of sockets: batch calls, epoll, namespaces. */
+/* What Swift's Glibc module lacks of sockets, since it is built without _GNU_SOURCE: batch calls,
+ * epoll, eventfd, network namespaces, peer credentials, threads. Thin: every function is one
+ * system call, returns what it returns (-1 and errno on errors), and keeps nothing. */
 #ifndef CSOCKETS_H
 #define CSOCKETS_H
+
+#include <stdint.h>
+#include <sys/socket.h>
+
+/* One datagram of a batch: struct mmsghdr under a name that Swift can see. */
+struct csockets_datagram {
+  struct msghdr header;
+  unsigned int length; /* set by the kernel: bytes received or sent */
+};
+
+/* recvmmsg(2): how many of `count` datagrams were filled in. */
+int csockets_receive(int descriptor, struct csockets_datagram *datagrams, unsigned int count,
+                     int flags);
+
+/* sendmmsg(2): how many of `count` datagrams were sent. */
+int csockets_send(int descriptor, struct csockets_datagram *datagrams, unsigned int count,
+                  int flags);
+
+/* Bits of readiness. */
+enum {
+  CSOCKETS_READABLE = 0x001,
+  CSOCKETS_WRITABLE = 0x004,
+  CSOCKETS_ERROR = 0x008,
+  CSOCKETS_HANG_UP = 0x010,
+};
+
+/* One ready descriptor. (struct epoll_event is packed on some architectures; this is not.) */
+struct csockets_event {
+  uint64_t token;
+  uint32_t readiness;
+};
+
+/* The most events that one wait returns. */
+enum { CSOCKETS_EVENTS_MAX = 64 };
+
+/* epoll_create1(2), closed on exec. */
+int csockets_poll_create(void);
+
+/* epoll_ctl(2): watches a descriptor (level-triggered), or changes what it is watched for. */
+int csockets_poll_add(int poll, int descriptor, uint32_t readiness, uint64_t token);
+int csockets_poll_change(int poll, int descriptor, uint32_t readiness, uint64_t token);
+int csockets_poll_remove(int poll, int descriptor);
+
+/* epoll_pwait2(2): waits at most `nanoseconds` (negative: for ever) and fills in at most
+ * CSOCKETS_EVENTS_MAX events. */
+int csockets_poll_wait(int poll, struct csockets_event *events, int64_t nanoseconds);
+
+/* eventfd(2), non-blocking, closed on exec. */
+int csockets_event_create(void);
+
+/* setns(2) with CLONE_NEWNET: moves the calling thread, and no other. */
+int csockets_enter_network_namespace(int descriptor);
+
+/* SO_PEERCRED: who is at the other end of a connected local socket. */
+struct csockets_peer {
+  int32_t process;
+  uint32_t user;
+  uint32_t group;
+};
+int csockets_peer_of(int descriptor, struct csockets_peer *peer);
+
+/* PR_SET_TIMERSLACK: by how much the kernel may delay this thread's time-outs (default 50,000). */
+int csockets_set_timer_slack(uint64_t nanoseconds);
+
+/* PR_SET_NAME: what this thread is called in ps -L and debuggers; 15 bytes count. */
+int csockets_name_thread(const char *name);
+
 #endif

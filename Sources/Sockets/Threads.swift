@@ -1,0 +1,105 @@
+internal import CSockets
+internal import Glibc
+internal import Synchronization
+
+/// An operating system's thread, for loops that wait in the kernel (which a task must not).
+public final class BackgroundThread: Sendable {
+  private final class Body: Sendable {
+    let name: String
+    let run: @Sendable () -> Void
+    init(_ name: String, _ run: @escaping @Sendable () -> Void) {
+      (self.name, self.run) = (name, run)
+    }
+  }
+
+  /// Nil once it was joined.
+  private let thread: Mutex<pthread_t?>
+
+  /// Starts a thread that runs `body` once. `name` is cut to the kernel's 15 bytes.
+  public init(name: String, _ body: @escaping @Sendable () -> Void) throws(SocketError) {
+    var thread = pthread_t()
+    let context = Unmanaged.passRetained(Body(name, body))
+    let code = pthread_create(
+      &thread, nil,
+      { context in
+        guard let context else { return nil }
+        let body = Unmanaged<Body>.fromOpaque(context).takeRetainedValue()
+        // A name is for debuggers; going without it is no error.
+        _ = csockets_name_thread(body.name)
+        body.run()
+        return nil
+      }, context.toOpaque())
+    guard code == 0 else {
+      context.release()
+      throw .from(code: code, doing: "start a thread")
+    }
+    self.thread = Mutex(thread)
+  }
+
+  /// Waits for its end. Later calls return at once. Not to be called by the thread itself.
+  public func join() {
+    let thread = thread.withLock { thread in
+      defer { thread = nil }
+      return thread
+    }
+    if let thread { pthread_join(thread, nil) }
+  }
+
+  deinit {
+    if let thread = thread.withLock({ $0 }) { pthread_detach(thread) }
+  }
+
+  /// Lets the kernel delay this thread's time-outs by at most `nanoseconds` (at least 1; 50,000
+  /// unless set): packet loops with deadlines want 1.
+  public static func setTimerSlack(nanoseconds: UInt64) {
+    // It cannot fail for a thread's own slack.
+    _ = csockets_set_timer_slack(max(nanoseconds, 1))
+  }
+}
+
+/// A network namespace of this host.
+public struct NetworkNamespace: Sendable, Hashable, CustomStringConvertible {
+  /// As `ip netns` names it (its file is in /run/netns), or a path to a namespace's file.
+  public let name: String
+
+  public init(_ name: String) { self.name = name }
+
+  public var description: String { name }
+
+  private var path: String { name.contains("/") ? name : "/run/netns/\(name)" }
+
+  /// Runs `body` inside the namespace, on a thread of its own that ends with it, and returns its
+  /// result. Sockets that it opens stay in the namespace, whoever uses them later.
+  ///
+  /// Needs CAP_SYS_ADMIN. Throws `SocketError.noSuchNamespace` and `.notPermitted`.
+  public func perform<Value: Sendable>(
+    _ body: @escaping @Sendable () throws(SocketError) -> Value
+  ) throws(SocketError) -> Value {
+    let file = open(path, O_RDONLY | O_CLOEXEC)
+    guard file >= 0 else {
+      throw errno == ENOENT
+        ? .noSuchNamespace(name) : .from(code: errno, doing: "open network namespace \(name)")
+    }
+    defer { close(file) }
+    let outcome = Outcome<Value>()
+    let name = name
+    let thread = try BackgroundThread(name: "namespace") {
+      let result = Result { () throws(SocketError) in
+        guard csockets_enter_network_namespace(file) == 0 else {
+          throw SocketError.from(code: errno, doing: "enter network namespace \(name)")
+        }
+        return try body()
+      }
+      outcome.result.withLock { $0 = result }
+    }
+    thread.join()
+    guard let result = outcome.result.withLock({ $0 }) else {
+      preconditionFailure("the thread has ended without a result")
+    }
+    return try result.get()
+  }
+}
+
+private final class Outcome<Value: Sendable>: Sendable {
+  let result = Mutex<Result<Value, SocketError>?>(nil)
+}
