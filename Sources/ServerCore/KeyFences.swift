@@ -1,0 +1,109 @@
+#if canImport(Glibc)
+  internal import Glibc
+#elseif canImport(Musl)
+  internal import Musl
+#endif
+
+/// What a server knows of a key from its transitions.
+struct KeyFence {
+  /// The key that its hash stands for in the directory.
+  let key: [UInt8]
+  /// Writes and copies of older generations are refused.
+  var generation: UInt64
+  /// Unseen writes first sent below it are ambiguous; 0: nothing was lost.
+  var lossGeneration: UInt64 = 0
+  /// The newest birth of a client whose session another server had evicted at a SYNC...
+  var evictedBirth: UInt64 = 0
+  /// ...and the newest generation of such a SYNC.
+  var evictedGeneration: UInt64 = 0
+
+  func isFor(_ other: UnsafeRawBufferPointer) -> Bool {
+    guard let start = other.baseAddress else { return key.isEmpty }
+    return key.count == other.count
+      && key.withUnsafeBytes { bytes in
+        bytes.baseAddress.map { memcmp($0, start, other.count) == 0 } ?? true
+      }
+  }
+}
+
+/// What is kept of the fences that were forgotten: for all keys, so that it needs no memory.
+/// Only requests that were first sent before the fence, and are tried still, feel the difference.
+struct ForgottenFences {
+  private(set) var lossGeneration: UInt64 = 0
+  private(set) var evictedBirth: UInt64 = 0
+  private(set) var evictedGeneration: UInt64 = 0
+
+  mutating func add(_ fence: KeyFence) {
+    lossGeneration = max(lossGeneration, fence.lossGeneration)
+    evictedBirth = max(evictedBirth, fence.evictedBirth)
+    evictedGeneration = max(evictedGeneration, fence.evictedGeneration)
+  }
+}
+
+/// The slots of a server.
+struct OwnedSlots {
+  private var owned: [Bool]
+  /// When what a slot held was lost; 0: never.
+  private var lossGenerations: [UInt64]
+
+  init(count: Int) {
+    owned = Array(repeating: false, count: count)
+    lossGenerations = Array(repeating: 0, count: count)
+  }
+
+  func contains(_ slot: Int) -> Bool { owned[slot] }
+
+  /// Of a slot of this server; 0 for others and where nothing was lost.
+  func lossGeneration(_ slot: Int) -> UInt64 { owned[slot] ? lossGenerations[slot] : 0 }
+
+  mutating func give(_ slot: Int, lossGeneration: UInt64) {
+    lossGenerations[slot] =
+      owned[slot] ? max(lossGenerations[slot], lossGeneration) : lossGeneration
+    owned[slot] = true
+  }
+
+  mutating func take(_ slot: Int) { owned[slot] = false }
+}
+
+/// Gathers the parts of the newest attempt at a message; later attempts replace earlier ones.
+struct PartAssembly<Body> {
+  /// What numbers attempts: a later one is greater.
+  struct Attempt: Comparable {
+    var generation: UInt64
+    var sequence: UInt64
+
+    static func < (a: Attempt, b: Attempt) -> Bool {
+      (a.generation, a.sequence) < (b.generation, b.sequence)
+    }
+  }
+
+  enum Progress {
+    /// A newer attempt is known.
+    case outdated
+    /// Parts are missing, or this attempt was complete before.
+    case nothingNew
+    /// All parts, in order.
+    case complete([Body])
+  }
+
+  private var attempt = Attempt(generation: 0, sequence: 0)
+  private var bodies: [Body?] = []
+  private var missing = 0
+  /// More parts than any message needs are a mistake.
+  private let partsMax = 1024
+
+  mutating func add(_ body: Body, part: UInt16, parts: UInt16, attempt: Attempt) -> Progress {
+    guard attempt >= self.attempt, parts <= partsMax else { return .outdated }
+    if attempt > self.attempt || bodies.isEmpty {
+      self.attempt = attempt
+      bodies = Array(repeating: nil, count: Int(parts))
+      missing = Int(parts)
+    }
+    guard Int(parts) == bodies.count, bodies[Int(part)] == nil, missing > 0 else {
+      return .nothingNew
+    }
+    bodies[Int(part)] = body
+    missing -= 1
+    return missing == 0 ? .complete(bodies.compactMap { $0 }) : .nothingNew
+  }
+}

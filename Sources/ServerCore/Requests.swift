@@ -1,0 +1,211 @@
+internal import Storage
+internal import Wire
+
+// Requests of clients: docs/protocol.md §6, in the order given there.
+extension ServerCore {
+  mutating func serve(_ arrival: Arrival, _ output: inout some ServerOutput) {
+    let header = arrival.header
+    guard arrival.isWellFormedRequest else { return }
+    guard header.epoch == epoch, epoch != 0 else {
+      refuseEpoch(arrival, &output)
+      return
+    }
+    guard header.operation.rawValue <= Operation.delete.rawValue, header.parts == 1 else {
+      refuse(arrival, .unsupported, &output)
+      return
+    }
+    guard hasRightHash(arrival) else {
+      refuse(arrival, .wrongHash, &output)
+      return
+    }
+    let fence = fence(of: arrival)
+    let isReplicated = header.flags.contains(.replicated)
+    guard isReplicated || slots.contains(KeyHash.slot(header.keyHash)) else {
+      refuse(arrival, .wrongServer, fence: fence.generation, &output)
+      return
+    }
+    guard !(isReplicated && fence.isForAnotherKey) else {
+      refuse(arrival, .otherKey, &output)
+      return
+    }
+    guard header.generation >= floor else {
+      refuse(arrival, .staleGeneration, fence: fence.generation, &output)
+      return
+    }
+    if header.operation == .get {
+      read(arrival, fence, &output)
+    } else {
+      write(arrival, fence, &output)
+    }
+  }
+
+  /// The answer carries the newer epoch, and a generation of that epoch: generations of different
+  /// directories must not be compared.
+  private mutating func refuseEpoch(_ arrival: Arrival, _ output: inout some ServerOutput) {
+    var header = replyHeader(arrival, .staleEpoch, fence: 0)
+    if epoch > header.epoch {
+      header.epoch = epoch
+      header.generation = floor
+    }
+    totals.refused += 1
+    send(header, &output)
+  }
+
+  // MARK: Reads
+
+  private mutating func read(
+    _ arrival: Arrival, _ fence: FenceReading, _ output: inout some ServerOutput
+  ) {
+    let keyHash = arrival.header.keyHash
+    let record = engine.find(arrival.key, keyHash: keyHash)
+    guard record?.version ?? 0 >= arrival.header.version else {
+      refuse(arrival, .behind, fence: fence.generation, &output)
+      return
+    }
+    guard !isLost(record, keyHash) else {
+      refuse(arrival, .lost, fence: fence.generation, &output)
+      return
+    }
+    totals.reads += 1
+    let isValue = record?.kind == .value
+    var header = replyHeader(arrival, isValue ? .ok : .notFound, fence: fence.generation)
+    header.version = record?.version ?? 0
+    if record?.kind == .tombstone { header.flags.insert(.tombstone) }
+    send(header, value: record?.value ?? .init(start: nil, count: 0), &output)
+  }
+
+  /// The newest value died with its holder, and nothing has been written or copied since.
+  func isLost(_ record: StoredRecord?, _ keyHash: UInt64) -> Bool {
+    guard let record else { return slots.lossGeneration(KeyHash.slot(keyHash)) > 0 }
+    return record.kind == .lost
+  }
+
+  // MARK: Writes
+
+  private mutating func write(
+    _ arrival: Arrival, _ fence: FenceReading, _ output: inout some ServerOutput
+  ) {
+    let header = arrival.header
+    let finding =
+      faults.contains(.noSession)
+      ? .unseen
+      : sessions.look(
+        client: header.client, sequence: header.sequence, acknowledged: header.acknowledged,
+        keyHash: header.keyHash)
+    switch finding {
+    case .seen(let entry): resend(entry, arrival, fence, &output)
+    case .seenForAnotherKey: refuse(arrival, .malformed, fence: fence.generation, &output)
+    case .finished: refuse(arrival, .finished, fence: fence.generation, &output)
+    case .lost: refuseLostSession(arrival, fence, &output)
+    case .unseen:
+      switch objection(to: header, fence) {
+      case .sessionLost?: refuseLostSession(arrival, fence, &output)
+      case let status?: refuse(arrival, status, fence: fence.generation, &output)
+      case nil:
+        execute(arrival, fence, &output)
+      }
+    }
+  }
+
+  /// The answer says how young the client's next id has to be.
+  private mutating func refuseLostSession(
+    _ arrival: Arrival, _ fence: FenceReading, _ output: inout some ServerOutput
+  ) {
+    var header = replyHeader(arrival, .sessionLost, fence: fence.generation)
+    header.version = max(sessions.evictedBirth, fence.evictedBirth, forgotten.evictedBirth)
+    totals.refused += 1
+    send(header, &output)
+  }
+
+  /// The result again, with the version of the first time.
+  private mutating func resend(
+    _ entry: SessionEntry, _ arrival: Arrival, _ fence: FenceReading,
+    _ output: inout some ServerOutput
+  ) {
+    var header = replyHeader(arrival, entry.status, fence: fence.generation)
+    header.version = entry.version
+    if entry.operation == .delete { header.flags.insert(.tombstone) }
+    // After a SYNC a server can know a result without having the value.
+    let record = engine.find(arrival.key, keyHash: header.keyHash)
+    let holds = record.map { $0.version >= entry.version && $0.kind != .lost } ?? false
+    if !holds && !faults.contains(.replayedResultIsHolder) { header.flags.insert(.notHolder) }
+    send(header, &output)
+  }
+
+  /// Why a write that was never seen here must not be executed.
+  private func objection(to header: Header, _ fence: FenceReading) -> Status? {
+    if isBefore(fence, header) { return .staleGeneration }
+    // It may have been executed where its session was evicted before that server was fenced.
+    let birth = SessionTable.birth(ofClient: header.client)
+    if birth <= fence.evictedBirth && header.firstGeneration < fence.evictedGeneration
+      || birth <= forgotten.evictedBirth && header.firstGeneration < forgotten.evictedGeneration
+    {
+      return .sessionLost
+    }
+    let slotLoss = slots.lossGeneration(KeyHash.slot(header.keyHash))
+    let lossGeneration = max(slotLoss, fence.lossGeneration, forgotten.lossGeneration)
+    return header.firstGeneration < lossGeneration ? .ambiguous : nil
+  }
+
+  /// It was stamped before the fence; or it may be a late duplicate of a finished write that was
+  /// stamped anew, since its sender knew no generation above the fence.
+  private func isBefore(_ fence: FenceReading, _ header: Header) -> Bool {
+    let isKnownCompared = !faults.contains(.knownGenerationIgnored)
+    if isKnownCompared && header.knownGeneration < floor { return true }
+    guard fence.isForThisKey, !faults.contains(.fenceIgnored) else { return false }
+    return header.generation < fence.generation
+      || isKnownCompared && header.knownGeneration <= fence.generation
+  }
+
+  private mutating func execute(
+    _ arrival: Arrival, _ fence: FenceReading, _ output: inout some ServerOutput
+  ) {
+    let header = arrival.header
+    let isDelete = header.operation == .delete
+    let stored = engine.find(arrival.key, keyHash: header.keyHash)?.version ?? 0
+    // A smaller version is acknowledged, not applied: it is already overwritten.
+    let isApplied = header.version > stored || faults.contains(.lastArrivalKept)
+    if isApplied {
+      engine.store(
+        arrival.key, keyHash: header.keyHash, value: arrival.value,
+        attributes(
+          header.keyHash, version: header.version, generation: header.generation,
+          kind: isDelete ? .tombstone : .value))
+    }
+    if !faults.contains(.noSession) {
+      sessions.record(
+        client: header.client, sequence: header.sequence, acknowledged: header.acknowledged,
+        keyHash: header.keyHash, version: header.version, operation: header.operation, status: .ok)
+    }
+    totals.writes += 1
+    onExecution?(
+      Execution(
+        client: header.client, sequence: header.sequence, keyHash: header.keyHash,
+        version: header.version, wasApplied: isApplied))
+    if isApplied {
+      sendCopies(
+        arrival.key, arrival.value, keyHash: header.keyHash, version: header.version,
+        generation: header.generation, isTombstone: isDelete, to: header.copyTargets, &output)
+    }
+    var reply = replyHeader(arrival, .ok, fence: fence.generation)
+    if isDelete { reply.flags.insert(.tombstone) }
+    send(reply, &output)
+  }
+
+  /// What a stored version is recorded with.
+  func attributes(
+    _ keyHash: UInt64, version: UInt64, generation: UInt64, kind: StoredRecord.Kind
+  ) -> RecordAttributes {
+    RecordAttributes(
+      version: version, generation: generation, kind: kind,
+      isForgettable: isForgettable(keyHash, kind))
+  }
+
+  /// FLOOR may drop it: a copy of a key that the server is not home of, or a tombstone, unless the
+  /// slot had a loss (there, nothing stored means that the value is lost).
+  func isForgettable(_ keyHash: UInt64, _ kind: StoredRecord.Kind) -> Bool {
+    let slot = KeyHash.slot(keyHash)
+    guard slots.contains(slot) else { return true }
+    return kind == .tombstone && slots.lossGeneration(slot) == 0
+  }
+}

@@ -1,0 +1,91 @@
+public import Wire
+
+/// What a server is told at its start.
+public struct ServerConfiguration: Sendable {
+  /// Its number in the rack, 0...31.
+  public var number: UInt8
+  /// Drawn at random at every start, so that nothing meant for an earlier start is taken for it.
+  public var incarnation: UInt64
+  /// The rack's seed of the key hash.
+  public var hashSeed: UInt64
+  /// Clients whose sessions are remembered; 1...16,777,216.
+  public var sessionsMax: Int
+  /// Keys for which there is room before the table grows for the first time.
+  public var expectedKeys: Int
+
+  public init(
+    number: UInt8, incarnation: UInt64, hashSeed: UInt64, sessionsMax: Int = 65_536,
+    expectedKeys: Int = 1024
+  ) {
+    precondition(Int(number) < WireLimits.serversMax, "a rack has at most 32 servers")
+    self.number = number
+    self.incarnation = incarnation
+    self.hashSeed = hashSeed
+    self.sessionsMax = sessionsMax
+    self.expectedKeys = expectedKeys
+  }
+}
+
+/// Where a server's datagram goes.
+public enum ServerDestination: Sendable, Equatable {
+  /// The source of the datagram that is answered.
+  case sender
+  /// The rack's address: COPY and COPY_ACK.
+  case directory
+}
+
+/// Takes what a server sends.
+public protocol ServerOutput {
+  /// Sends header, key and value; the header's lengths are those of `key` and `value`, which are
+  /// valid only during the call.
+  mutating func send(
+    _ header: Header, key: UnsafeRawBufferPointer, value: UnsafeRawBufferPointer,
+    to destination: ServerDestination)
+}
+
+/// How a datagram is served by a server of emulated capacity.
+public enum ServiceClass: Sendable, Equatable {
+  /// Without waiting: fences, syncs, probes and all that is malformed.
+  case atOnce
+  /// A client's request: it waits its turn and takes one service time.
+  case request
+  /// A copy to store: like a request, but without an answer if there is no room for it.
+  case copy
+}
+
+/// The first and only execution of a write at a server.
+public struct Execution: Sendable, Hashable {
+  public var client: UInt64
+  public var sequence: UInt64
+  public var keyHash: UInt64
+  public var version: UInt64
+  /// False: a greater version was stored already, so nothing changed.
+  public var wasApplied: Bool
+}
+
+/// Deliberate faults of a server, for tests of the tests.
+public struct ServerFaults: OptionSet, Sendable {
+  public let rawValue: UInt32
+  public init(rawValue: UInt32) { self.rawValue = rawValue }
+
+  /// A re-sent result counts its server among the holders though it stores less.
+  public static let replayedResultIsHolder = ServerFaults(rawValue: 1 << 0)
+  /// A reply's generation is its request's, whatever the key's fence.
+  public static let replyGenerationFromRequest = ServerFaults(rawValue: 1 << 1)
+  /// No sessions: a retry is executed again.
+  public static let noSession = ServerFaults(rawValue: 1 << 2)
+  /// The last write to arrive is kept, not the one with the highest version.
+  public static let lastArrivalKept = ServerFaults(rawValue: 1 << 3)
+  /// Writes and copies from before the key's fence are taken.
+  public static let fenceIgnored = ServerFaults(rawValue: 1 << 4)
+  /// Unseen writes are taken whatever generation their sender knew.
+  public static let knownGenerationIgnored = ServerFaults(rawValue: 1 << 5)
+  /// An ordered copy carries the generation of the value's write, not the order's.
+  public static let copyCarriesOldGeneration = ServerFaults(rawValue: 1 << 6)
+  /// FLOOR makes the server forget without raising its floor.
+  public static let floorNotRaised = ServerFaults(rawValue: 1 << 7)
+  /// A FLOOR that is not the newest, or older than the key's fence, makes the server forget.
+  public static let lateFloorObeyed = ServerFaults(rawValue: 1 << 8)
+  /// Datagrams for another incarnation of the server are taken.
+  public static let incarnationIgnored = ServerFaults(rawValue: 1 << 9)
+}

@@ -1,0 +1,206 @@
+public import Storage
+public import Wire
+
+/// One storage server of a rack: datagram in, datagrams out (docs/protocol.md §6). It has no socket,
+/// clock or randomness of its own, and the same datagrams give the same answers.
+///
+/// Whatever arrives is hostile until checked: what is malformed, for another server or incarnation,
+/// or a controller's message from elsewhere, changes nothing and is not answered.
+///
+/// Not thread-safe. Its tables are held by reference: use one copy of the value only. A client's
+/// request allocates nothing once the tables have grown to what is stored.
+public struct ServerCore {
+  let configuration: ServerConfiguration
+  let engine: any StorageEngine
+  let sessions: SessionTable
+
+  /// The directory's epoch that the server is admitted to; 0: none yet.
+  public internal(set) var epoch: UInt16 = 0
+  /// Requests of older generations are refused.
+  public internal(set) var floor: UInt64 = 0
+  /// What PROBE reports.
+  public internal(set) var totals = ProbeBody()
+  /// Breaks the protocol on purpose, to test that tests notice.
+  public var faults: ServerFaults = []
+  /// Told of every first execution of a write; for the invariants of the simulator.
+  public var onExecution: ((Execution) -> Void)?
+
+  /// By key hash: a hash stands for one key at a time.
+  var fences: [UInt64: KeyFence] = [:]
+  var forgotten = ForgottenFences()
+  var slots = OwnedSlots(count: WireLimits.slots)
+  var floorParts = PartAssembly<FloorBody>()
+  var slotsParts = PartAssembly<SlotsBody>()
+
+  /// A server that stores its keys in memory.
+  public init(_ configuration: ServerConfiguration) {
+    self.init(
+      configuration, engine: MemoryTable(expectedKeys: configuration.expectedKeys))
+  }
+
+  /// A server that stores its keys in `engine`, which nothing else uses.
+  public init(_ configuration: ServerConfiguration, engine: any StorageEngine) {
+    self.configuration = configuration
+    self.engine = engine
+    sessions = SessionTable(sessionsMax: configuration.sessionsMax)
+  }
+
+  /// Serves one datagram. `fromDirectory`: its source is the directory's address, as the
+  /// controller's messages' must be. `load`: requests waiting; `lateness`: how late the server is,
+  /// in 10 microseconds; both go into replies.
+  public mutating func receive(
+    _ datagram: UnsafeRawBufferPointer, fromDirectory: Bool, load: UInt16, lateness: UInt16,
+    output: inout some ServerOutput
+  ) {
+    guard let arrival = Arrival(datagram, load: load, lateness: lateness),
+      isForUs(arrival.header)
+    else { return }
+    let operation = arrival.header.operation
+    if operation.isRequest {
+      if operation != .hello { serve(arrival, &output) }
+    } else if operation == .copy {
+      storeCopy(arrival, &output)
+    } else if fromDirectory {
+      obey(arrival, &output)
+    }
+  }
+
+  /// Answers a request for which there is no room, without serving it; a copy is dropped.
+  public mutating func refuseBusy(
+    _ datagram: UnsafeRawBufferPointer, load: UInt16, lateness: UInt16 = 0,
+    output: inout some ServerOutput
+  ) {
+    guard let arrival = Arrival(datagram, load: load, lateness: lateness),
+      isForUs(arrival.header), arrival.isWellFormedRequest, arrival.header.epoch == epoch
+    else { return }
+    let fence = fence(of: arrival)
+    refuse(arrival, .busy, fence: fence.isForThisKey ? fence.generation : 0, &output)
+  }
+
+  /// How a server of emulated capacity serves a datagram.
+  public static func service(of datagram: UnsafeRawBufferPointer) -> ServiceClass {
+    guard let header = try? Header(datagram: datagram), !header.flags.contains(.reply) else {
+      return .atOnce
+    }
+    if header.operation == .copy { return .copy }
+    return header.operation.isRequest ? .request : .atOnce
+  }
+
+  /// What is stored of a key, with its bytes copied: for tests and invariants.
+  public func stored(
+    _ key: [UInt8]
+  ) -> (version: UInt64, kind: StoredRecord.Kind, value: [UInt8])? {
+    key.withUnsafeBytes { bytes in
+      engine.find(bytes, keyHash: KeyHash.of(bytes, seed: configuration.hashSeed)).map {
+        ($0.version, $0.kind, Array($0.value))
+      }
+    }
+  }
+
+  /// Its number, for the owners of several servers.
+  public var number: UInt8 { configuration.number }
+
+  // MARK: Checks that all messages share
+
+  private func isForUs(_ header: Header) -> Bool {
+    guard header.server == configuration.number, !header.flags.contains(.reply) else {
+      return false
+    }
+    // A probe is how the controller learns the incarnation.
+    return header.operation == .probe || header.incarnation == configuration.incarnation
+      || faults.contains(.incarnationIgnored)
+  }
+
+  func hasRightHash(_ arrival: Arrival) -> Bool {
+    KeyHash.of(arrival.key, seed: configuration.hashSeed) == arrival.header.keyHash
+  }
+
+  /// What the fence of the datagram's key hash says of its key.
+  func fence(of arrival: Arrival) -> FenceReading {
+    guard !fences.isEmpty, let fence = fences[arrival.header.keyHash] else {
+      return FenceReading()
+    }
+    guard fence.isFor(arrival.key) else { return FenceReading(isForAnotherKey: true) }
+    return FenceReading(
+      isForThisKey: true, generation: fence.generation, lossGeneration: fence.lossGeneration,
+      evictedBirth: fence.evictedBirth, evictedGeneration: fence.evictedGeneration)
+  }
+
+  // MARK: Answers
+
+  /// The generation of every reply: a read stamped before a promotion and answered after it must
+  /// still move the directory.
+  func replyGeneration(_ arrival: Arrival, fence: UInt64) -> UInt64 {
+    if faults.contains(.replyGenerationFromRequest) { return arrival.header.generation }
+    return max(arrival.header.generation, fence)
+  }
+
+  /// The reply's header: the request's, with what this server fills in.
+  func replyHeader(_ arrival: Arrival, _ status: Status, fence: UInt64) -> Header {
+    var header = arrival.header.reply(status)
+    header.server = configuration.number
+    header.incarnation = configuration.incarnation
+    header.load = arrival.load
+    header.lateness = arrival.lateness
+    header.generation = replyGeneration(arrival, fence: fence)
+    return header
+  }
+
+  /// An answer that is not a result. It repeats the version that it was asked with.
+  mutating func refuse(
+    _ arrival: Arrival, _ status: Status, fence: UInt64 = 0, _ output: inout some ServerOutput
+  ) {
+    totals.refused += 1
+    send(replyHeader(arrival, status, fence: fence), &output)
+  }
+
+  func send(
+    _ header: Header, key: UnsafeRawBufferPointer = .init(start: nil, count: 0),
+    value: UnsafeRawBufferPointer = .init(start: nil, count: 0),
+    to destination: ServerDestination = .sender, _ output: inout some ServerOutput
+  ) {
+    var header = header
+    header.keyLength = UInt16(key.count)
+    header.valueLength = UInt16(value.count)
+    output.send(header, key: key, value: value, to: destination)
+  }
+}
+
+/// A datagram whose form is right.
+struct Arrival {
+  let header: Header
+  let key: UnsafeRawBufferPointer
+  let value: UnsafeRawBufferPointer
+  let load: UInt16
+  let lateness: UInt16
+
+  init?(_ datagram: UnsafeRawBufferPointer, load: UInt16, lateness: UInt16) {
+    guard let header = try? Header(datagram: datagram) else { return nil }
+    self.header = header
+    let keyEnd = WireLimits.headerLength + Int(header.keyLength)
+    key = UnsafeRawBufferPointer(rebasing: datagram[WireLimits.headerLength..<keyEnd])
+    value = UnsafeRawBufferPointer(rebasing: datagram[keyEnd...])
+    self.load = load
+    self.lateness = lateness
+  }
+
+  /// What the directory lets through: anything else did not come from a client through it.
+  var isWellFormedRequest: Bool {
+    let reach = header.sequence &- header.acknowledged
+    return header.operation.isRequest && header.operation != .hello && header.client != 0
+      && header.status == .ok && !key.isEmpty && reach < UInt64(WireLimits.outstandingMax)
+      && (header.operation.isWrite ? header.version != 0 : true)
+      && (header.operation == .get || header.operation == .delete ? value.isEmpty : true)
+  }
+}
+
+/// A copy of what a fence says, without its key.
+struct FenceReading {
+  var isForThisKey = false
+  /// The hash stands for another key in the directory.
+  var isForAnotherKey = false
+  var generation: UInt64 = 0
+  var lossGeneration: UInt64 = 0
+  var evictedBirth: UInt64 = 0
+  var evictedGeneration: UInt64 = 0
+}
