@@ -7,7 +7,8 @@ struct Hotrack: AsyncParsableCommand {
     commandName: "hotrack",
     abstract: "A rack of key-value servers that carries skewed load.",
     subcommands: [
-      CheckCommand.self
+      CheckCommand.self,
+      SimulateCommand.self,
     ]
   )
 }

@@ -1,9 +1,10 @@
 /// Virtual time: events in order of their time, those of one time in the order they were made.
 public struct Scheduler<Event> {
+  /// What the heap moves about is small; the events themselves stay where they are.
   private struct Item {
     var time: UInt64
     var order: UInt64
-    var event: Event
+    var place: Int
 
     func isBefore(_ other: Item) -> Bool {
       time != other.time ? time < other.time : order < other.order
@@ -13,6 +14,8 @@ public struct Scheduler<Event> {
   /// Now, in nanoseconds since the start of the simulation.
   public private(set) var now: UInt64 = 0
   private var heap: [Item] = []
+  private var events: [Event?] = []
+  private var freePlaces: [Int] = []
   private var made: UInt64 = 0
 
   public init() {}
@@ -31,35 +34,51 @@ public struct Scheduler<Event> {
   /// Makes an event happen at a time; a time that is over means now.
   public mutating func schedule(_ event: Event, at time: UInt64) {
     made += 1
-    heap.append(Item(time: max(time, now), order: made, event: event))
+    let item = Item(time: max(time, now), order: made, place: keep(event))
+    heap.append(item)
     var child = heap.count - 1
     while child > 0 {
       let parent = (child - 1) / 2
-      guard heap[child].isBefore(heap[parent]) else { break }
-      heap.swapAt(child, parent)
+      guard item.isBefore(heap[parent]) else { break }
+      heap[child] = heap[parent]
       child = parent
     }
+    heap[child] = item
   }
 
   /// Takes the next event; time moves on to it.
   public mutating func next() -> Event? {
-    guard let last = heap.popLast() else { return nil }
-    guard let first = heap.first else {
-      now = last.time
-      return last.event
+    guard let first = heap.first, let last = heap.popLast() else { return nil }
+    now = first.time
+    if !heap.isEmpty { sink(last) }
+    defer {
+      events[first.place] = nil
+      freePlaces.append(first.place)
     }
-    heap[0] = last
+    return events[first.place]
+  }
+
+  private mutating func keep(_ event: Event) -> Int {
+    guard let place = freePlaces.popLast() else {
+      events.append(event)
+      return events.count - 1
+    }
+    events[place] = event
+    return place
+  }
+
+  /// Puts an item in the place of the first.
+  private mutating func sink(_ item: Item) {
     var parent = 0
     while true {
       var least = 2 * parent + 1
       guard least < heap.count else { break }
       if least + 1 < heap.count && heap[least + 1].isBefore(heap[least]) { least += 1 }
-      guard heap[least].isBefore(heap[parent]) else { break }
-      heap.swapAt(parent, least)
+      guard heap[least].isBefore(item) else { break }
+      heap[parent] = heap[least]
       parent = least
     }
-    now = first.time
-    return first.event
+    heap[parent] = item
   }
 }
 

@@ -18,6 +18,12 @@ public struct LinkConditions: Sendable, Equatable {
 public struct Deliveries: Sendable, Equatable {
   public var first: UInt64?
   public var second: UInt64?
+
+  /// Nil: that copy does not arrive.
+  public init(first: UInt64? = nil, second: UInt64? = nil) {
+    self.first = first
+    self.second = second
+  }
 }
 
 /// Decides what becomes of each datagram on its link. It carries none itself: whoever simulates a

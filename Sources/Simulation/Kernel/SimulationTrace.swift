@@ -21,8 +21,8 @@ public struct SimulationTrace: Sendable {
 
   /// Records an event: `code` and `values` identify it; `text` is for people.
   public mutating func record(
-    at time: UInt64, code: UInt64, _ first: UInt64 = 0, _ second: UInt64 = 0,
-    _ text: @autoclosure () -> String
+    at time: UInt64, code: UInt64, values first: UInt64 = 0, _ second: UInt64 = 0,
+    text: @autoclosure () -> String
   ) {
     count += 1
     mix(time)

@@ -1,0 +1,62 @@
+/// Where datagrams of a rack come from and go to.
+public enum RackEndpoint: Hashable, Sendable {
+  case client(Int)
+  case server(Int)
+  case directory
+  case controller
+}
+
+/// What happens in a simulated rack.
+enum RackEvent {
+  /// A datagram reaches the end of a link.
+  case arrive(RackEndpoint, [UInt8], from: RackEndpoint)
+  case submit(client: Int)
+  case clientTimer(client: Int)
+  /// The next of the controller's effects is carried out.
+  case effect
+  case tick
+  case graceElapsed(token: UInt64)
+  /// Something is asked of the controller.
+  case command
+  /// Late datagrams have had their time.
+  case drained
+}
+
+/// What a simulation asserts.
+public enum SimulationCheck: String, Sendable, CaseIterable {
+  case atMostOnce = "at most once"
+  case setHoldsVersion = "replica set holds completed version"
+  case completedFell = "completed version fell"
+  case completedBehind = "completed version below what clients saw"
+  case versionOrder = "version order"
+  case linearizability
+  case liveness
+}
+
+/// What went wrong, and when.
+public struct SimulationFailure: Error, Sendable, Equatable {
+  public var check: SimulationCheck
+  public var description: String
+  /// Virtual time, nanoseconds.
+  public var time: UInt64
+}
+
+/// What one seed showed.
+public struct SimulationResult: Sendable {
+  public var seed: UInt64
+  public var failure: SimulationFailure?
+  public var operations = 0
+  /// Transitions that were completed: promotions, demotions, changes of targets.
+  public var transitions = 0
+  public var floors = 0
+  /// Requests whose outcome their client does not know.
+  public var unknown = 0
+  public var traceHash: UInt64 = 0
+  public var events = 0
+  /// Virtual time that passed, nanoseconds.
+  public var duration: UInt64 = 0
+  /// As many lines as the trace was asked to keep.
+  public var trace: [String] = []
+
+  public init(seed: UInt64) { self.seed = seed }
+}

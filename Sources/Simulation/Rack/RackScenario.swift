@@ -1,0 +1,109 @@
+internal import Wire
+
+/// What one seed simulates: how big, how long, and how bad. Times in nanoseconds of virtual time.
+public struct RackScenario: Sendable, Equatable {
+  public var seed: UInt64
+  public var servers = 3
+  public var clients = 4
+  /// Requests that one client has under way at a time, at most.
+  public var outstanding = 2
+  public var keys = 2
+  /// Requests of all clients, besides the last reads.
+  public var operations = 520
+  public var readShare = 0.5
+  public var deleteShare = 0.1
+  /// Between the end of a client's request and its next.
+  public var think: ClosedRange<UInt64> = 0...200_000
+  /// Versions that the directory's state words can count.
+  public var window: UInt32 = 1 << 30
+  /// Sessions that a server keeps.
+  public var sessionsMax = 1024
+  /// Buckets of the directory, four entries each.
+  public var buckets = 4
+  public var conditions = LinkConditions(delay: 10_000...100_000)
+  /// How likely a finished request is followed by something asked of the controller, and when.
+  public var commands = 0.05
+  public var commandDelay: ClosedRange<UInt64> = 0...1_000_000
+  /// Out of ten commands, how many raise the floor.
+  public var floors = 1
+  /// Out of ten commands, how many are quick changes of mind about one key.
+  public var flaps = 3
+  /// Between two effects of the controller.
+  public var effectDelay: ClosedRange<UInt64> = 0...20_000
+  public var graceDelay: ClosedRange<UInt64> = 100_000...400_000
+  /// A client gives a request up after this time; nil: as is usual.
+  public var patience: UInt64?
+  /// A request that meets a full queue.
+  public var busy = 0.0
+  /// Whether the directory's policy moves keys too, by what it samples.
+  public var isAutomatic = false
+  /// Reads carry the version that they demand. Without it a wrong steering is not covered for.
+  public var demandsVersions = true
+
+  /// The scenario of a seed: every seed another one.
+  public init(seed: UInt64) {
+    self.seed = seed
+    var random = SimulationRandom(seed: seed, stream: 1)
+    servers = random.integer(in: 3...5)
+    clients = random.integer(in: 2...6)
+    outstanding = random.integer(in: 1...4)
+    keys = random.integer(in: 1...4)
+    operations = random.integer(in: 500...600)
+    readShare = random.element(of: [0.3, 0.5, 0.7])
+    deleteShare = random.element(of: [0, 0.05, 0.2])
+    think = 0...random.element(of: [50_000, 300_000, 1_500_000])
+    if random.chance(0.3) { window = UInt32(random.integer(in: 16...80)) }
+    if random.chance(0.25) { sessionsMax = random.integer(in: clients - 1...clients + 1) }
+    buckets = random.element(of: [1, 2, 4])
+    conditions = Self.conditions(&random)
+    commands = random.element(of: [0.02, 0.04, 0.08])
+    commandDelay = 0...random.element(of: [100_000, 2_000_000])
+    floors = random.element(of: [0, 1, 3])
+    flaps = random.element(of: [1, 4, 7])
+    effectDelay = 0...random.element(of: [5_000, 60_000, 300_000])
+    if random.chance(0.15) { patience = random.duration(in: 3_000_000...20_000_000) }
+    if random.chance(0.2) { busy = 0.03 }
+    isAutomatic = random.chance(0.1)
+    demandsVersions = random.chance(0.5)
+  }
+
+  private static func conditions(_ random: inout SimulationRandom) -> LinkConditions {
+    var conditions = LinkConditions(
+      delay: 5_000...random.element(of: [20_000, 100_000, 600_000]))
+    conditions.loss = random.element(of: [0, 0.01, 0.05])
+    conditions.duplication = random.element(of: [0.01, 0.05, 0.15])
+    conditions.holding = random.element(of: [0.005, 0.02, 0.05])
+    conditions.hold = 500_000...random.element(of: [3_000_000, 12_000_000, 30_000_000])
+    return conditions
+  }
+}
+
+/// The keys of simulated racks. The first ones share a slot, so that what concerns a whole slot
+/// concerns several of them.
+enum SimulatedKeys {
+  static let hashSeed: UInt64 = 0x686f_7472_6163_6b21
+
+  struct Key: Sendable {
+    var bytes: [UInt8]
+    var hash: UInt64
+    var name: String
+  }
+
+  static let all: [Key] = {
+    var bySlot: [Int: Key] = [:]
+    var number = 0
+    while true {
+      let name = "key\(number)"
+      let hash = KeyHash.of(Array(name.utf8), seed: hashSeed)
+      let key = Key(bytes: Array(name.utf8), hash: hash, name: name)
+      number += 1
+      guard let other = bySlot.updateValue(key, forKey: KeyHash.slot(hash)) else { continue }
+      let apart = (0..<6).map { index in
+        let name = "apart\(index)"
+        return Key(
+          bytes: Array(name.utf8), hash: KeyHash.of(Array(name.utf8), seed: hashSeed), name: name)
+      }
+      return [apart[0], other, key] + apart.dropFirst()
+    }
+  }()
+}

@@ -1,0 +1,126 @@
+internal import Directory
+internal import Wire
+
+/// What a simulation remembers of a rack to see that its invariants hold, and the exact counts
+/// that the data plane keeps of each entry.
+struct RackWatch {
+  private var reads: [UInt64]
+  private var writes: [UInt64]
+  /// By place: the key hash of the entry that lives there; 0: none.
+  private(set) var keyHashes: [UInt64]
+  private(set) var modes: [EntryMode?]
+  /// By place: the completed version when it was last looked at.
+  private(set) var completed: [UInt64]
+  private var places: [UInt64: UInt32] = [:]
+  /// By key hash: the newest version that was let through to a client.
+  private var newestShown: [UInt64: UInt64] = [:]
+  /// By client and sequence: the version under which a write took effect.
+  private var effects: [Request: UInt64] = [:]
+  private(set) var sampleInterval: UInt32 = 0
+  private var untilSample: UInt32 = 0
+
+  struct Request: Hashable {
+    var client: UInt64
+    var sequence: UInt64
+  }
+
+  init(places: Int) {
+    reads = Array(repeating: 0, count: places)
+    writes = Array(repeating: 0, count: places)
+    keyHashes = Array(repeating: 0, count: places)
+    modes = Array(repeating: nil, count: places)
+    completed = Array(repeating: 0, count: places)
+  }
+
+  mutating func count(_ entry: UInt32, isRead: Bool) {
+    if isRead { reads[Int(entry)] += 1 } else { writes[Int(entry)] += 1 }
+  }
+
+  func counts(of entry: UInt32) -> (reads: UInt64, writes: UInt64) {
+    (reads[Int(entry)], writes[Int(entry)])
+  }
+
+  func place(of keyHash: UInt64) -> UInt32? { places[keyHash] }
+
+  func newestShown(_ keyHash: UInt64) -> UInt64 { newestShown[keyHash] ?? 0 }
+
+  mutating func shown(_ keyHash: UInt64, _ version: UInt64) {
+    newestShown[keyHash] = max(newestShown[keyHash] ?? 0, version)
+  }
+
+  mutating func setCompleted(_ entry: UInt32, _ version: UInt64) {
+    completed[Int(entry)] = version
+  }
+
+  /// Follows a change of the directory that is about to be made.
+  mutating func before(_ change: DirectoryChange) {
+    switch change {
+    case .insert(let entry, let keyHash, _):
+      keyHashes[Int(entry)] = keyHash
+      modes[Int(entry)] = .adding
+      completed[Int(entry)] = 0
+      places[keyHash] = entry
+    case .makeHot(let entry, _, _, _, _, _, _): modes[Int(entry)] = .hot
+    case .setMode(let entry, let mode): modes[Int(entry)] = mode
+    case .remove(let entry):
+      places[keyHashes[Int(entry)]] = nil
+      keyHashes[Int(entry)] = 0
+      modes[Int(entry)] = nil
+    case .setSampleInterval(let interval): sampleInterval = interval
+    default: break
+    }
+  }
+
+  /// A write took effect under a version, or its result was shown again. Returns the version of
+  /// the first time if that was another one.
+  mutating func effect(_ request: Request, _ version: UInt64) -> UInt64? {
+    guard let first = effects[request] else {
+      effects[request] = version
+      return nil
+    }
+    return first == version ? nil : first
+  }
+
+  mutating func takesSample() -> Bool {
+    guard sampleInterval > 0 else { return false }
+    untilSample += 1
+    guard untilSample >= sampleInterval else { return false }
+    untilSample = 0
+    return true
+  }
+}
+
+extension RackWorld {
+  func checkAllEntries() {
+    for place in watch.keyHashes.indices where watch.keyHashes[place] != 0 {
+      checkEntry(UInt32(place))
+    }
+  }
+
+  /// The invariants of a hot key: docs/protocol.md §9.
+  func checkEntry(_ entry: UInt32) {
+    let (keyHash, mode) = (watch.keyHashes[Int(entry)], watch.modes[Int(entry)])
+    guard keyHash != 0, mode == .hot || mode == .removing else { return }
+    let reading = memory.reading(ofEntry: entry)
+    guard let key = SimulatedKeys.all.first(where: { $0.hash == keyHash }) else { return }
+    if reading.completed < watch.completed[Int(entry)] {
+      fail(
+        .completedFell, "\(key.name): \(reading.completed) after \(watch.completed[Int(entry)])")
+    }
+    watch.setCompleted(entry, reading.completed)
+    if reading.completed < watch.newestShown(keyHash) {
+      fail(
+        .completedBehind,
+        "\(key.name): \(reading.completed), but a client was shown \(watch.newestShown(keyHash))")
+    }
+    if reading.replicaSet == 0 { fail(.setHoldsVersion, "\(key.name): the replica set is empty") }
+    for server in servers.indices where reading.replicaSet & (1 << UInt32(server)) != 0 {
+      let stored = servers[server].storedVersion(of: key)
+      if stored < reading.completed {
+        fail(
+          .setHoldsVersion,
+          "\(key.name): server \(server) stores \(stored), completed is \(reading.completed)")
+      }
+    }
+  }
+}

@@ -1,0 +1,154 @@
+internal import ControllerCore
+internal import Directory
+internal import Wire
+
+/// The controller of a simulated rack, and what waits for it.
+struct SimulatedController {
+  var core: ControllerCore
+  /// Effects that are still to be carried out, oldest first.
+  var effects: [ControllerEffect] = []
+  var nextEffect = 0
+  /// Events that came while effects were carried out; nil: a tick.
+  var inbox: [ControllerEvent?] = []
+  let clock: SimulatedClock
+
+  init(_ scenario: RackScenario, faults: SimulationFaults, capacity: Int) {
+    var places: [UInt8: ServerPlace] = [:]
+    for server in 0..<UInt8(scenario.servers) {
+      places[server] = ServerPlace(
+        incarnation: 0, interface: UInt32(server) + 1, port: WireLimits.port,
+        mac: [2, 0, 0, 0, 0, server],
+        address: [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 10, 0, 0, server + 1])
+    }
+    var configuration = ControllerConfiguration(
+      epoch: 1, servers: places, window: scenario.window, capacity: capacity, seed: scenario.seed)
+    configuration.policy.automatic = scenario.isAutomatic
+    configuration.policy.minimumStay = 2_000_000
+    configuration.policy.interval = 2_000_000
+    configuration.policy.promoteShare = 0.3
+    configuration.policy.demoteShare = 0.2
+    configuration.policy.movesPerSecond = 1_000
+    configuration.times.resend = max(1_000_000, 4 * scenario.conditions.delay.upperBound)
+    configuration.times.transition = 40_000_000
+    configuration.times.again = 2_000_000
+    configuration.times.probe = 10_000_000
+    configuration.times.serverTimeout = 1_000_000_000_000
+    configuration.times.floor = 0
+    configuration.times.copyOrder = 1_000_000
+    core = ControllerCore(configuration)
+    core.faults = faults.controller
+    clock = SimulatedClock(offset: 7_000_000_000, driftPPM: 40)
+  }
+
+  var isBusy: Bool { nextEffect < effects.count }
+}
+
+extension RackWorld {
+  static let tickInterval: UInt64 = 1_000_000
+
+  var isControllerQuiet: Bool {
+    controller.core.isQuiet && !controller.isBusy && controller.inbox.isEmpty
+  }
+
+  /// Gives the controller an event, once it has done what it was about.
+  func give(_ event: ControllerEvent) {
+    controller.inbox.append(event)
+    serveController()
+  }
+
+  func tick() {
+    scheduler.schedule(.tick, after: Self.tickInterval)
+    controller.inbox.append(nil)
+    serveController()
+  }
+
+  private func serveController() {
+    while !controller.isBusy, !controller.inbox.isEmpty {
+      let event = controller.inbox.removeFirst() ?? tickEvent()
+      controller.effects = controller.core.handle(event)
+      controller.nextEffect = 0
+      if controller.isBusy {
+        scheduler.schedule(.effect, after: random.duration(in: scenario.effectDelay) / 4)
+      }
+    }
+  }
+
+  private func tickEvent() -> ControllerEvent {
+    let now = controller.clock.reading(at: scheduler.now)
+    let entries = controller.core.entriesInUse.map { entry in
+      var reading = memory.reading(ofEntry: entry)
+      (reading.reads, reading.writes) = watch.counts(of: entry)
+      return reading
+    }
+    return .tick(now: now, entries: entries, nextVersion: memory.nextVersion)
+  }
+
+  /// One effect at a time, so that packets pass between any two.
+  func carryOutEffect() {
+    let effect = controller.effects[controller.nextEffect]
+    controller.nextEffect += 1
+    carryOut(effect)
+    if controller.isBusy {
+      scheduler.schedule(.effect, after: random.duration(in: scenario.effectDelay))
+    } else {
+      serveController()
+    }
+  }
+
+  private func carryOut(_ effect: ControllerEffect) {
+    switch effect {
+    case .publish(let change):
+      trace.record(at: scheduler.now, code: 3, text: "directory: \(change)")
+      watch.before(change)
+      memory.apply(change)
+      checkAllEntries()
+    case .send(let message, let server):
+      send(message.encoded(), from: .controller, to: .server(Int(server)))
+    case .awaitGrace(let token):
+      scheduler.schedule(
+        .graceElapsed(token: token), after: random.duration(in: scenario.graceDelay))
+    case .reserveVersions(let count, let token):
+      let first = memory.reserveVersions(count)
+      controller.inbox.append(.versionsReserved(token: token, first: first))
+    case .notice(let notice): take(notice)
+    }
+  }
+
+  private func take(_ notice: ControllerNotice) {
+    trace.record(at: scheduler.now, code: 4, text: "controller: \(notice)")
+    switch notice {
+    case .serving: if stage == .starting { enter(.faulty) }
+    case .finished: result.transitions += 1
+    case .floorRaised: result.floors += 1
+    default: break
+    }
+  }
+
+  // MARK: Commands
+
+  func command() {
+    guard stage == .faulty else { return }
+    let key = SimulatedKeys.all[random.integer(in: 0...scenario.keys - 1)]
+    let die = random.integer(in: 0...9)
+    if die < scenario.floors {
+      give(.command(.floor))
+    } else if die < scenario.floors + scenario.flaps {
+      flap(key)
+    } else {
+      switch random.integer(in: 0...5) {
+      case 0...2: give(.command(.promote(keyHash: key.hash, key: key.bytes)))
+      case 3: give(.command(.demote(keyHash: key.hash)))
+      case 4: give(.command(.retarget(keyHash: key.hash)))
+      default: give(.command(.demoteAll))
+      }
+    }
+  }
+
+  /// Several changes of one key right after each other: late datagrams then meet a later time.
+  private func flap(_ key: SimulatedKeys.Key) {
+    give(.command(.promote(keyHash: key.hash, key: key.bytes)))
+    give(.command(.demote(keyHash: key.hash)))
+    if scenario.floors > 0 { give(.command(.floor)) }
+    give(.command(.promote(keyHash: key.hash, key: key.bytes)))
+  }
+}

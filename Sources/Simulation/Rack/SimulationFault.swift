@@ -1,0 +1,87 @@
+internal import ControllerCore
+internal import Directory
+internal import ServerCore
+
+/// A deliberate fault of the protocol, by name: the simulator has to find each of them, or it is
+/// not good enough.
+public enum SimulationFault: String, Sendable, CaseIterable {
+  case readRepliesIgnored = "read-replies-ignored"
+  case retryAnywhere = "retry-anywhere"
+  case errorsMove = "errors-move"
+  case sinceIgnored = "since-ignored"
+  case generationBeforeEntry = "generation-before-entry"
+  case onlyHomeFenced = "only-home-fenced"
+  case noSessionSync = "no-session-sync"
+  case plainTargetChange = "plain-target-change"
+  case noSecondGeneration = "no-second-generation"
+  case hotBeforeSync = "hot-before-sync"
+  case replayIsHolder = "replay-is-holder"
+  case requestGeneration = "request-generation"
+  case noSession = "no-session"
+  case lastArrivalKept = "last-arrival-kept"
+  case fenceIgnored = "fence-ignored"
+  case knownGenerationIgnored = "known-generation-ignored"
+  case copyKeepsGeneration = "copy-keeps-generation"
+  case floorNotRaised = "floor-not-raised"
+  case lateFloorObeyed = "late-floor-obeyed"
+
+  /// What is left out or done wrong.
+  public var summary: String {
+    switch self {
+    case .readRepliesIgnored: "a read reply does not move the directory"
+    case .retryAnywhere: "a hot write's retry goes to another server"
+    case .errorsMove: "an error reply moves the directory like a result"
+    case .sinceIgnored: "replies from before the promotion move the directory"
+    case .generationBeforeEntry: "the generation is published before the entry"
+    case .onlyHomeFenced: "only the home server is fenced"
+    case .noSessionSync: "SYNC carries no session entries"
+    case .plainTargetChange: "write targets change without a transition"
+    case .noSecondGeneration: "the generation does not rise at the end of a transition"
+    case .hotBeforeSync: "an entry becomes hot before SYNC is acknowledged"
+    case .replayIsHolder: "a replayed result counts its server as a holder"
+    case .requestGeneration: "a reply's generation is taken from its request alone"
+    case .noSession: "a server does not remember what it has executed"
+    case .lastArrivalKept: "the write that arrives last is kept, whatever its version"
+    case .fenceIgnored: "writes and copies from before the fence are taken"
+    case .knownGenerationIgnored: "an unseen write is taken whatever generation its sender knew"
+    case .copyKeepsGeneration: "an ordered copy carries its value's generation, not the order's"
+    case .floorNotRaised: "a server forgets without raising its floor first"
+    case .lateFloorObeyed: "a FLOOR that is not the newest makes a server forget"
+    }
+  }
+}
+
+/// The faults of all parts of a rack.
+struct SimulationFaults: Sendable {
+  var directory: DirectoryFaults = []
+  var server: ServerFaults = []
+  var controller: ControllerFaults = []
+
+  init(_ faults: some Sequence<SimulationFault>) {
+    for fault in faults { insert(fault) }
+  }
+
+  private mutating func insert(_ fault: SimulationFault) {
+    switch fault {
+    case .readRepliesIgnored: directory.insert(.readRepliesIgnored)
+    case .retryAnywhere: directory.insert(.retryAnywhere)
+    case .errorsMove: directory.insert(.errorsMove)
+    case .sinceIgnored: directory.insert(.sinceIgnored)
+    case .generationBeforeEntry: controller.insert(.generationBeforeEntry)
+    case .onlyHomeFenced: controller.insert(.onlyHomeFenced)
+    case .noSessionSync: controller.insert(.noSessionSync)
+    case .plainTargetChange: controller.insert(.plainTargetChange)
+    case .noSecondGeneration: controller.insert(.noSecondGeneration)
+    case .hotBeforeSync: controller.insert(.hotBeforeSync)
+    case .replayIsHolder: server.insert(.replayedResultIsHolder)
+    case .requestGeneration: server.insert(.replyGenerationFromRequest)
+    case .noSession: server.insert(.noSession)
+    case .lastArrivalKept: server.insert(.lastArrivalKept)
+    case .fenceIgnored: server.insert(.fenceIgnored)
+    case .knownGenerationIgnored: server.insert(.knownGenerationIgnored)
+    case .copyKeepsGeneration: server.insert(.copyCarriesOldGeneration)
+    case .floorNotRaised: server.insert(.floorNotRaised)
+    case .lateFloorObeyed: server.insert(.lateFloorObeyed)
+    }
+  }
+}
