@@ -1,32 +1,230 @@
 internal import Directory
+internal import KeyTemperature
 internal import Wire
 
 /// The controller of one rack: chooses the hot keys, runs the transitions, watches the servers
 /// (docs/protocol.md §5, §6, §8). Pure: it has no socket, clock or randomness of its own, and the
 /// same events give the same effects.
+///
+/// At any time it runs at most one *batch* of transitions or one *recovery* from lost servers;
+/// admissions, probes and floors go on beside them. Every message is sent again until it is
+/// answered, and every step may be repeated.
 public struct ControllerCore: Sendable {
   let configuration: ControllerConfiguration
   /// Breaks the protocol on purpose, to test that tests notice.
   public var faults: ControllerFaults = []
 
+  var effects: [ControllerEffect] = []
+  var now: UInt64 = 0
+  var startedAt: UInt64 = 0
+  var generation: UInt64 = 1
+  /// The rack's counter at the last tick.
+  var nextVersion: UInt64
+  var serving = false
+  var totals = ControllerTotals()
+  private var lastSequence: UInt64 = 0
+  private var lastToken: UInt64 = 0
+  var graceActions: [UInt64: [GraceAction]] = [:]
+
+  // Servers and slots (Servers.swift, Recovery.swift).
+  var servers: [ServerRecord]
+  var alive: UInt32 = 0
+  /// The servers between whom the slots were divided before serving began.
+  var slotServers: [UInt8]
+  var slots = SlotTable()
+  /// The generation of the newest loss of a server; 0: none.
+  var lossGeneration: UInt64 = 0
+  var recovery: Recovery?
+
+  // Keys (Entries.swift, Transitions.swift).
+  var entries = EntryTable()
+  var placement: EntryPlacement
+  var targets = TargetTables()
+  /// With the fault `plainTargetChange` only.
+  var faultyRotation = 0
+  var batch: Batch?
+  var requests: [TransitionRequest] = []
+  /// Keys whose newest value was lost, while nothing was written since as far as we know.
+  var lostKeys: Set<UInt64> = []
+  var bans: [UInt64: UInt64] = [:]
+
+  // Forgetting (Floor.swift).
+  var floorRound: FloorRound?
+  var floorWanted = false
+  var nextFloor: UInt64 = 0
+
+  var policy: PolicyState
+
+  /// A controller that waits for `start`.
   public init(_ configuration: ControllerConfiguration) {
     self.configuration = configuration
+    nextVersion = configuration.firstVersion
+    let numbers = configuration.servers.keys.sorted()
+    servers = numbers.compactMap { number in
+      configuration.servers[number].map { ServerRecord(number: number, place: $0) }
+    }
+    slotServers = numbers
+    placement = EntryPlacement(capacity: configuration.capacity)
+    policy = PolicyState(configuration.policy, seed: configuration.seed)
   }
 
   /// Takes one event; returns what is to be done, in order.
-  public mutating func handle(_ event: ControllerEvent) -> [ControllerEffect] { [] }
+  public mutating func handle(_ event: ControllerEvent) -> [ControllerEffect] {
+    switch event {
+    case .start(let now): start(now)
+    case .tick(let now, let readings, let nextVersion): tick(now, readings, nextVersion)
+    case .sample(let hash, let key, let operation, let weight):
+      policy.sample(
+        hash, key: key, isRead: operation == .get, weight: Double(weight),
+        isHot: entries[hash] != nil)
+    case .received(let message, let server): receive(message, from: server)
+    case .graceElapsed(let token): graceElapsed(token)
+    case .versionsReserved(let token, let first): versionsReserved(token, first)
+    case .otherKeySeen(let hash): collide(hash)
+    case .command(let command): obey(command)
+    }
+    defer { effects.removeAll(keepingCapacity: true) }
+    return effects
+  }
 
   /// The directory entries that `tick` wants readings of, in ascending order.
-  public var entriesInUse: [UInt32] { [] }
+  public var entriesInUse: [UInt32] { entries.inOrder.map(\.index).sorted() }
 
-  /// No transition, move of slots or admission is under way or waiting.
-  public var isQuiet: Bool { true }
-
-  /// A snapshot for screens and tests.
-  public var state: ControllerState {
-    ControllerState(
-      epoch: configuration.epoch, generation: 0, serving: false, automatic: false, rate: 0,
-      sampleInterval: 0, inTransition: 0, movingSlots: false, servers: [], keys: [],
-      totals: ControllerTotals())
+  /// No transition, recovery or admission is under way or waiting.
+  public var isQuiet: Bool {
+    serving && batch == nil && recovery == nil && requests.isEmpty
+      && !entries.inOrder.contains { $0.want != nil || isOutdated($0) }
+      && servers.allSatisfy { $0.phase == .alive || $0.phase == .unknown || $0.phase == .lost }
+      && graceActions.isEmpty
   }
+
+  private mutating func start(_ now: UInt64) {
+    self.now = now
+    startedAt = now
+    nextFloor = now + configuration.times.floor
+    publish(
+      .begin(
+        epoch: configuration.epoch, serverCount: UInt32(servers.last?.number ?? 0) + 1,
+        nextVersion: configuration.firstVersion, window: configuration.window))
+    publish(.setServing(false))
+    publish(.setAlive(0))
+    publish(.setGeneration(generation))
+    publish(.setSampleInterval(policy.sampleInterval))
+    slots.divide(between: slotServers)
+    for index in servers.indices { probe(index) }
+  }
+
+  private mutating func tick(_ now: UInt64, _ readings: [EntryReading], _ nextVersion: UInt64) {
+    let elapsed = now - self.now
+    self.now = now
+    self.nextVersion = nextVersion
+    publish(.decayLoads)
+    readEntries(readings, elapsed: elapsed)
+    watchServers(elapsed: elapsed)
+    driveRecovery()
+    driveBatch()
+    driveFloor()
+    if let interval = policy.advance(to: now) { publish(.setSampleInterval(interval)) }
+    decide()
+    beginWhatWaits()
+  }
+
+  /// Starts the next batch, if nothing stands in its way.
+  mutating func beginWhatWaits() {
+    guard serving, recovery == nil, batch == nil else { return }
+    joinReadyServers()
+    beginFloor()
+    beginBatch()
+  }
+
+  private mutating func receive(_ message: Message, from number: UInt8) {
+    let header = message.header
+    guard let index = servers.firstIndex(where: { $0.number == number }), header.server == number
+    else { return }
+    if header.operation == .probeAck {
+      probed(index, message)
+      return
+    }
+    guard header.epoch == configuration.epoch,
+      header.incarnation == servers[index].incarnation, servers[index].incarnation != 0
+    else { return }
+    servers[index].lastHeard = now
+    switch header.operation {
+    case .admitAck: admitted(index, header)
+    case .slotsAck: slotsAcknowledged(index, header)
+    case .floorAck: floorAcknowledged(number, header)
+    case .fenceAck: fenceAcknowledged(number, message)
+    case .syncAck: syncAcknowledged(number, header)
+    default: break
+    }
+  }
+
+  private mutating func graceElapsed(_ token: UInt64) {
+    for action in graceActions.removeValue(forKey: token) ?? [] {
+      switch action {
+      case .freePlace(let index): placement.giveBack(index)
+      case .freeBase(let hash, let index): entries.releaseBase(hash, index)
+      case .freeTable(let table): targets.free(table)
+      case .recover(let attempt): recoveryGraceElapsed(attempt)
+      }
+    }
+    beginWhatWaits()
+  }
+
+  // MARK: Effects
+
+  mutating func publish(_ change: DirectoryChange) { effects.append(.publish(change)) }
+  mutating func notice(_ notice: ControllerNotice) { effects.append(.notice(notice)) }
+
+  /// The next generation, published.
+  mutating func raiseGeneration() -> UInt64 {
+    generation += 1
+    publish(.setGeneration(generation))
+    return generation
+  }
+
+  /// Does these things once every packet that is being handled now has been.
+  mutating func afterGrace(_ actions: [GraceAction]) {
+    guard !actions.isEmpty else { return }
+    let token = newToken()
+    graceActions[token] = actions
+    effects.append(.awaitGrace(token: token))
+  }
+
+  mutating func newToken() -> UInt64 {
+    lastToken += 1
+    return lastToken
+  }
+
+  mutating func newSequence() -> UInt64 {
+    lastSequence += 1
+    return lastSequence
+  }
+
+  /// A message of ours: to this server in its present incarnation.
+  func header(_ operation: Operation, to number: UInt8, generation: UInt64) -> Header {
+    var header = Header(operation)
+    header.server = number
+    header.epoch = configuration.epoch
+    header.incarnation = servers.first { $0.number == number }?.incarnation ?? 0
+    header.generation = generation
+    return header
+  }
+
+  mutating func send(_ message: Message) {
+    effects.append(.send(message, to: message.header.server))
+  }
+
+  /// The numbers of the living servers, ascending.
+  var living: [UInt8] { servers.filter { $0.phase == .alive }.map(\.number) }
 }
+
+/// What waits for a grace period.
+enum GraceAction: Sendable {
+  case freePlace(UInt32)
+  case freeBase(keyHash: UInt64, index: UInt32)
+  case freeTable(UInt8)
+  case recover(attempt: UInt64)
+}
+
+func bit(_ server: UInt8) -> UInt32 { 1 << UInt32(server) }

@@ -1,0 +1,150 @@
+internal import Directory
+internal import KeyTemperature
+internal import Wire
+
+extension ControllerCore {
+  /// Requests per second that one server would carry if all were spread evenly.
+  private var fairRate: Double { policy.total.rate / Double(max(1, living.count)) }
+
+  /// The policy's round: degrees of the hot keys, then who becomes hot and who no longer is.
+  mutating func decide() {
+    guard serving, recovery == nil, policy.isTimeToDecide(now) else { return }
+    bans = bans.filter { $0.value > now }
+    for entry in entries.inOrder where entry.mode == .hot && now >= entry.nextDegree {
+      adaptDegree(entry)
+    }
+    guard policy.automatic else { return }
+    coolDown()
+    heatUp()
+  }
+
+  private mutating func adaptDegree(_ entry: Entry) {
+    entries.update(entry.keyHash) { $0.nextDegree = now + 200_000_000 }
+    // A key without requests stays as it is.
+    guard entry.rate >= 1 else { return }
+    let copies = Degree.copies(
+      readShare: entry.readShare, rate: entry.rate, fairRate: fairRate, servers: living.count)
+    // One copy more or less matters to a key with few of them only.
+    guard abs(copies + 1 - entry.degree) >= max(1, entry.degree / 4) else { return }
+    entries.update(entry.keyHash) {
+      $0.degree = copies + 1
+      $0.copies = UInt8(copies)
+      $0.copyPause = 0
+    }
+    publish(.setCopies(entry: entry.index, UInt8(copies)))
+  }
+
+  private mutating func coolDown() {
+    let limit = configuration.policy.demoteShare * fairRate
+    guard limit > 0 else { return }
+    for entry in entries.inOrder
+    where entry.mode == .hot && !entry.isPinned && entry.want == nil && entry.rate <= limit
+      && now >= entry.hotSince + configuration.policy.minimumStay
+    {
+      guard policy.takeMove() else { return }
+      want(.demote, entry.keyHash, .policy)
+    }
+  }
+
+  private mutating func heatUp() {
+    var room = configuration.policy.hotKeysMax - entries.count - requests.count
+    var replaced: Set<UInt64> = []
+    for key in policy.candidates(servers: living.count)
+    where entries[key.keyHash] == nil && bans[key.keyHash] == nil {
+      guard !requests.contains(where: { $0.keyHash == key.keyHash }) else { continue }
+      let rate = policy.rate(of: key)
+      if room <= 0 {
+        // The place is taken from a key with less than half of its rate; the key itself comes in
+        // a later round.
+        guard let coldest = coldest(except: replaced), coldest.rate * 2 < rate, policy.takeMove()
+        else { return }
+        replaced.insert(coldest.keyHash)
+        want(.demote, coldest.keyHash, .policy)
+        continue
+      }
+      guard policy.takeMove() else { return }
+      room -= 1
+      let copies = Degree.copies(
+        readShare: key.readShare, rate: rate, fairRate: fairRate, servers: living.count)
+      policy.wasPromoted(key.keyHash)
+      requests.append(
+        TransitionRequest(
+          keyHash: key.keyHash, key: key.key, reason: .policy, degree: copies + 1,
+          copies: UInt8(copies)))
+    }
+  }
+
+  private func coldest(except taken: Set<UInt64>) -> Entry? {
+    entries.inOrder.filter {
+      $0.mode == .hot && !$0.isPinned && $0.want == nil && !taken.contains($0.keyHash)
+        && now >= $0.hotSince + configuration.policy.minimumStay
+    }.min { $0.rate < $1.rate }
+  }
+
+  // MARK: Commands and collisions
+
+  mutating func obey(_ command: ControllerCommand) {
+    switch command {
+    case .promote(let hash, let key): promote(hash, key)
+    case .demote(let hash): demote(hash)
+    case .demoteAll:
+      requests.removeAll()
+      for hash in entries.hashes { demote(hash) }
+    case .retarget(let hash):
+      makeTargets()
+      want(.retarget, hash, .command)
+    case .floor: floorWanted = true
+    case .setAutomatic(let automatic): policy.automatic = automatic
+    }
+    beginWhatWaits()
+  }
+
+  private mutating func promote(_ hash: UInt64, _ key: [UInt8]) {
+    guard bans[hash] ?? 0 <= now else {
+      notice(.givenUp(.promote, keyHash: hash, key: key, reason: .banned))
+      return
+    }
+    let isLeaving = batch?.items.contains { $0.keyHash == hash && $0.kind == .demote } == true
+    if entries[hash] != nil, !isLeaving {
+      entries.update(hash) {
+        $0.isPinned = true
+        if $0.want == .demote { $0.want = nil }
+      }
+      return
+    }
+    let degree = min(3, living.count)
+    requests.removeAll { $0.keyHash == hash }
+    requests.append(
+      TransitionRequest(
+        keyHash: hash, key: key, reason: .command, degree: max(1, degree),
+        copies: UInt8(max(0, degree - 1))))
+  }
+
+  private mutating func demote(_ hash: UInt64) {
+    requests.removeAll { $0.keyHash == hash }
+    entries.update(hash) { $0.isPinned = false }
+    want(.demote, hash, .command)
+  }
+
+  /// Two keys share this hash: only one of them could be hot, and the other would be refused.
+  mutating func collide(_ hash: UInt64) {
+    guard entries[hash] != nil else { return }
+    guard entries[hash]?.want != .demote || entries[hash]?.wantReason != .collision else { return }
+    entries.update(hash) { $0.isPinned = false }
+    want(.demote, hash, .collision)
+    ban(hash)
+    beginWhatWaits()
+  }
+
+  mutating func ban(_ hash: UInt64) {
+    bans = bans.filter { $0.value > now }
+    guard bans[hash] == nil else { return }
+    guard bans.count < configuration.policy.bansMax else {
+      notice(.banRefused(keyHash: hash))
+      return
+    }
+    bans[hash] = now + configuration.times.ban
+    totals.bans += 1
+    notice(.banned(keyHash: hash, until: now + configuration.times.ban))
+  }
+}

@@ -1,0 +1,79 @@
+internal import Directory
+internal import Wire
+
+/// The rack recovers from the loss of servers: what they held is lost, their slots get new homes.
+struct Recovery: Sendable {
+  enum Stage: Sendable {
+    /// Packets that still see the lost servers as living are being finished.
+    case grace
+    /// No server lives.
+    case alone
+    /// The new homes are told their slots.
+    case slots
+  }
+  var lost: [UInt8]
+  var stage = Stage.grace
+  /// Tells the grace period of this attempt from an earlier one's.
+  var attempt: UInt64
+}
+
+extension ControllerCore {
+  /// Takes servers out of the rack: at once for the directory, then out of every replica set, then
+  /// out of the slots and the write targets.
+  mutating func lose(_ numbers: [UInt8]) {
+    for index in servers.indices where numbers.contains(servers[index].number) {
+      notice(.serverLost(servers[index].number, incarnation: servers[index].incarnation))
+      servers[index].phase = .lost
+      servers[index].slotsTask = nil
+      alive &= ~bit(servers[index].number)
+    }
+    totals.serversLost += numbers.count
+    // From here on nothing that they say counts, and nothing is sent to them.
+    publish(.setAlive(alive))
+    abortBatch()
+    slots.leave(numbers)
+    let attempt = newToken()
+    recovery = Recovery(
+      lost: ((recovery?.lost ?? []) + numbers.filter { recovery?.lost.contains($0) != true })
+        .sorted(), attempt: attempt)
+    afterGrace([.recover(attempt: attempt)])
+  }
+
+  /// No packet sees the lost servers as living any more: their bits leave the words, and their
+  /// slots are frozen before the generation of the loss is known to anyone.
+  mutating func recoveryGraceElapsed(_ attempt: UInt64) {
+    guard let recovery, recovery.attempt == attempt, recovery.stage == .grace else { return }
+    for entry in entries.inOrder {
+      for server in recovery.lost { publish(.forgetServer(entry: entry.index, server: server)) }
+    }
+    for run in slots.markLost(generation: generation + 1) {
+      publish(
+        .setSlots(first: run.first, count: run.count, home: recovery.lost[0], moving: true))
+    }
+    lossGeneration = raiseGeneration()
+    self.recovery?.stage = .alone
+    driveRecovery()
+  }
+
+  mutating func driveRecovery() {
+    guard let recovery else { return }
+    if recovery.stage == .alone {
+      if alive == 0 { joinReadyServers() }
+      guard alive != 0 else { return }
+      slots.settle(on: living)
+      for index in servers.indices where servers[index].phase == .alive { sendSlots(index) }
+      self.recovery?.stage = .slots
+    }
+    guard self.recovery?.stage == .slots,
+      !servers.contains(where: { $0.phase == .alive && $0.slotsTask != nil })
+    else { return }
+    for row in slots.arrive() {
+      publish(
+        .setSlots(first: row.run.first, count: row.run.count, home: row.home, moving: false))
+    }
+    notice(.slotsMoved(from: recovery.lost, lossGeneration: lossGeneration))
+    self.recovery = nil
+    // Leftovers of the lost servers' keys are forgotten soon.
+    floorWanted = true
+  }
+}

@@ -1,0 +1,249 @@
+internal import Directory
+internal import Wire
+
+/// What the controller knows of one server.
+struct ServerRecord: Sendable {
+  enum Phase: Sendable {
+    /// Not heard of, or not yet accepted.
+    case unknown
+    /// ADMIT is on its way.
+    case admitting
+    /// Its first SLOTS_SET is on its way.
+    case assigning
+    /// Has all it needs; not yet part of the rack.
+    case ready
+    case alive
+    case lost
+  }
+
+  let number: UInt8
+  var place: ServerPlace
+  var phase = Phase.unknown
+  /// 0: never heard of.
+  var incarnation: UInt64 = 0
+  var lastHeard: UInt64 = 0
+  var nextProbe: UInt64 = 0
+  /// When ADMIT is sent again.
+  var nextSend: UInt64 = 0
+  var slotsTask: Delivery?
+  var load: UInt16 = 0
+  var totals = ProbeBody()
+  /// The epoch or incarnation that a notice has been given of.
+  var complainedOf: UInt64 = 0
+
+  init(number: UInt8, place: ServerPlace) {
+    self.number = number
+    self.place = place
+  }
+}
+
+/// A message in parts on its way to one server: each part is sent until it is acknowledged.
+struct Delivery: Sendable {
+  let sequence: UInt64
+  let messages: [Message]
+  private(set) var missing: [Bool]
+  var nextSend: UInt64
+
+  /// Numbers the parts.
+  init(sequence: UInt64, header: Header, key: [UInt8] = [], values: [[UInt8]], nextSend: UInt64) {
+    self.sequence = sequence
+    self.nextSend = nextSend
+    missing = values.map { _ in true }
+    messages = values.enumerated().map { part, value in
+      var header = header
+      header.sequence = sequence
+      header.part = UInt16(part)
+      header.parts = UInt16(values.count)
+      return Message(header, key: key, value: value)
+    }
+  }
+
+  var isComplete: Bool { !missing.contains(true) }
+  var outstanding: [Message] { zip(messages, missing).filter(\.1).map(\.0) }
+
+  mutating func acknowledge(_ header: Header) {
+    guard header.sequence == sequence, Int(header.part) < missing.count else { return }
+    missing[Int(header.part)] = false
+  }
+}
+
+extension ControllerCore {
+  mutating func probe(_ index: Int) {
+    var header = Header(.probe)
+    header.server = servers[index].number
+    header.epoch = configuration.epoch
+    header.generation = generation
+    header.sequence = newSequence()
+    // Without an incarnation: whoever is there now is to answer.
+    send(Message(header))
+    servers[index].nextProbe = now + configuration.times.probe
+  }
+
+  /// Probes, repeats what is unanswered, and declares lost who has been silent too long.
+  mutating func watchServers(elapsed: UInt64) {
+    if elapsed > 3 * configuration.times.probe {
+      // It was we who stood still; the servers' answers are still in the socket.
+      for index in servers.indices { servers[index].lastHeard += elapsed }
+    }
+    var silent: [UInt8] = []
+    for index in servers.indices {
+      if now >= servers[index].nextProbe { probe(index) }
+      repeatToServer(index)
+      let isSilent = now > servers[index].lastHeard + configuration.times.serverTimeout
+      switch servers[index].phase {
+      case .alive where isSilent: silent.append(servers[index].number)
+      case .admitting where isSilent, .assigning where isSilent, .ready where isSilent:
+        servers[index].phase = .unknown
+        servers[index].slotsTask = nil
+      default: break
+      }
+    }
+    if !silent.isEmpty { lose(silent) }
+    if !serving { considerServing() }
+  }
+
+  private mutating func repeatToServer(_ index: Int) {
+    if servers[index].phase == .admitting, now >= servers[index].nextSend { admit(index) }
+    if let task = servers[index].slotsTask, now >= task.nextSend {
+      for message in task.outstanding { send(message) }
+      servers[index].slotsTask?.nextSend = now + configuration.times.resend
+    }
+  }
+
+  mutating func probed(_ index: Int, _ message: Message) {
+    let header = message.header
+    guard header.incarnation != 0 else { return }
+    let isSame = header.incarnation == servers[index].incarnation
+    let phase = servers[index].phase
+    if isSame && phase != .unknown && phase != .lost {
+      servers[index].lastHeard = now
+      servers[index].load = header.load
+      if let totals = try? ProbeBody(decoding: message.value) { servers[index].totals = totals }
+      return
+    }
+    guard header.epoch == 0 else {
+      complain(index, header)
+      return
+    }
+    if phase == .alive { lose([servers[index].number]) }
+    servers[index].phase = .admitting
+    servers[index].incarnation = header.incarnation
+    servers[index].lastHeard = now
+    servers[index].slotsTask = nil
+    servers[index].totals = ProbeBody()
+    admit(index)
+  }
+
+  private mutating func complain(_ index: Int, _ header: Header) {
+    guard servers[index].complainedOf != header.incarnation else { return }
+    servers[index].complainedOf = header.incarnation
+    let number = servers[index].number
+    notice(
+      header.epoch == configuration.epoch
+        ? .serverMustRestart(number) : .serverOfAnotherEpoch(number, epoch: header.epoch))
+  }
+
+  private mutating func admit(_ index: Int) {
+    var header = header(.admit, to: servers[index].number, generation: generation)
+    header.sequence = newSequence()
+    send(Message(header))
+    servers[index].nextSend = now + configuration.times.resend
+  }
+
+  mutating func admitted(_ index: Int, _ header: Header) {
+    guard servers[index].phase == .admitting, header.status == .ok else { return }
+    servers[index].phase = .assigning
+    notice(.serverAdmitted(servers[index].number, incarnation: servers[index].incarnation))
+    sendSlots(index)
+  }
+
+  /// Tells a server all the slots that it is home of.
+  mutating func sendSlots(_ index: Int) {
+    let number = servers[index].number
+    let parts = SlotsBody.parts(
+      runs: slots.runs(of: number), keyHashes: entries.inOrder.map(\.keyHash))
+    let delivery = Delivery(
+      sequence: newSequence(), header: header(.slotsSet, to: number, generation: generation),
+      values: parts.map { $0.encoded() }, nextSend: now + configuration.times.resend)
+    for message in delivery.messages { send(message) }
+    servers[index].slotsTask = delivery
+  }
+
+  mutating func slotsAcknowledged(_ index: Int, _ header: Header) {
+    guard header.status == .ok, servers[index].slotsTask != nil else { return }
+    servers[index].slotsTask?.acknowledge(header)
+    guard servers[index].slotsTask?.isComplete == true else { return }
+    servers[index].slotsTask = nil
+    if servers[index].phase == .assigning { servers[index].phase = .ready }
+    if serving {
+      driveRecovery()
+      beginWhatWaits()
+    } else {
+      considerServing()
+    }
+  }
+
+  // MARK: Serving
+
+  /// Begins to serve once all servers are ready, or those that answered in time.
+  private mutating func considerServing() {
+    let ready = servers.filter { $0.phase == .ready }.map(\.number)
+    let isLate = now >= startedAt + configuration.times.start
+    guard ready.count == servers.count || (isLate && !ready.isEmpty),
+      !servers.contains(where: { $0.phase == .assigning })
+    else { return }
+    guard ready == slotServers else {
+      slotServers = ready
+      slots.divide(between: ready)
+      for index in servers.indices where servers[index].phase == .ready {
+        servers[index].phase = .assigning
+        sendSlots(index)
+      }
+      return
+    }
+    for row in slots.rows {
+      publish(
+        .setSlots(first: row.run.first, count: row.run.count, home: row.home, moving: false))
+    }
+    serving = true
+    for index in servers.indices where servers[index].phase == .ready { enter(index) }
+    publish(.setAlive(alive))
+    makeTargets()
+    publish(.setServing(true))
+    notice(.serving(absent: servers.filter { $0.phase != .alive }.map(\.number)))
+  }
+
+  private mutating func enter(_ index: Int) {
+    var place = servers[index].place
+    place.incarnation = servers[index].incarnation
+    publish(.setServer(servers[index].number, place))
+    servers[index].phase = .alive
+    servers[index].lastHeard = now
+    alive |= bit(servers[index].number)
+  }
+
+  /// Servers that came back become part of the rack; the hot keys' targets follow by transitions.
+  mutating func joinReadyServers() {
+    let ready = servers.indices.filter { servers[$0].phase == .ready }
+    guard !ready.isEmpty else { return }
+    for index in ready { enter(index) }
+    publish(.setAlive(alive))
+  }
+
+  /// A new table of write targets for the living servers; no entry uses it yet. Without a free
+  /// table the old one stays current, and this is tried again.
+  mutating func makeTargets() {
+    guard alive != 0 else { return }
+    if faults.contains(.plainTargetChange), serving, !entries.isEmpty {
+      faultyRotation += 1
+      let row = TargetTables.row(living, rotated: Int(targets.current) + faultyRotation)
+      publish(.setTargets(table: targets.current, servers: row))
+      return
+    }
+    let retired = targets.retireUnused()
+    if let made = targets.make(for: living) {
+      publish(.setTargets(table: made.table, servers: made.servers))
+    }
+    afterGrace((retired + targets.retireUnused()).map { .freeTable($0) })
+  }
+}

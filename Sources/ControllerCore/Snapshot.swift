@@ -1,0 +1,50 @@
+internal import Directory
+internal import KeyTemperature
+internal import Wire
+
+extension ControllerCore {
+  /// A snapshot for screens and tests.
+  public var state: ControllerState {
+    let total = policy.total.rate
+    return ControllerState(
+      epoch: configuration.epoch, generation: generation, serving: serving,
+      automatic: policy.automatic, rate: total, sampleInterval: policy.sampleInterval,
+      inTransition: batch?.items.count ?? 0, movingSlots: recovery != nil,
+      servers: servers.map(serverState),
+      keys: entries.inOrder.map { keyState($0, total: total) }.sorted {
+        $0.rate != $1.rate ? $0.rate > $1.rate : $0.keyHash < $1.keyHash
+      },
+      totals: totals)
+  }
+
+  private func serverState(_ record: ServerRecord) -> ServerState {
+    let phase: ServerState.Phase =
+      switch record.phase {
+      case .unknown: .unknown
+      case .admitting, .assigning, .ready: .admitting
+      case .alive: .alive
+      case .lost: .lost
+      }
+    return ServerState(
+      number: record.number, phase: phase, incarnation: record.incarnation,
+      slots: slots.count(of: record.number), load: record.load, keys: record.totals.keys,
+      reads: record.totals.reads, writes: record.totals.writes,
+      copies: record.totals.copiesStored, refused: record.totals.refused)
+  }
+
+  private func keyState(_ entry: Entry, total: Double) -> KeyState {
+    let mode: KeyState.Mode =
+      switch entry.mode {
+      case .adding: .adding
+      case .hot: .hot
+      case .removing: .removing
+      }
+    let set = entry.reading?.replicaSet ?? 0
+    return KeyState(
+      keyHash: entry.keyHash, key: entry.key, mode: mode, entry: entry.index, home: entry.home,
+      replicas: entry.mode == .adding ? [] : (0..<32).filter { set & bit($0) != 0 },
+      version: entry.mode == .adding ? 0 : entry.reading?.completed ?? 0, degree: entry.degree,
+      copies: entry.copies, rate: entry.rate, readShare: entry.readShare,
+      share: total > 0 ? entry.rate / total : 0)
+  }
+}
