@@ -1,0 +1,254 @@
+/// The rack file (`rack.toml`): what `hotrack controller` is told about its rack.
+public struct RackConfiguration: Sendable, Equatable {
+  /// `[[server]]`: one storage server.
+  public struct Server: Sendable, Equatable {
+    /// 0...31, unique in the rack.
+    public var number: Int
+    public var address: IPv4Address
+    public var port: UInt16
+    /// The interface of the directory host behind which it is.
+    public var interface: String
+    public var mac: MACAddress
+
+    public init(
+      number: Int, address: IPv4Address, port: UInt16, interface: String, mac: MACAddress
+    ) {
+      self.number = number
+      self.address = address
+      self.port = port
+      self.interface = interface
+      self.mac = mac
+    }
+  }
+
+  /// Lower-case letters, digits and dashes.
+  public var name: String
+  /// Where clients send requests.
+  public var address: IPv4Address
+  public var port: UInt16
+  /// The controller's own UDP port.
+  public var controlPort: UInt16
+  /// Seed of the key hash; clients must use the same.
+  public var hashSeed: UInt64
+  /// The interfaces that carry the XDP program, those of the servers among them.
+  public var interfaces: [String]
+  /// Buckets of the directory, a power of two; nil: the default.
+  public var buckets: Int?
+  /// Versions that a state word can count, a power of two; nil: the default (2^30).
+  public var window: Int?
+  /// Keeps the epoch over restarts.
+  public var stateFile: String
+  /// The controller's Unix socket.
+  public var socket: String
+  public var policy: PolicyConfiguration
+  public var servers: [Server]
+
+  public init(
+    name: String, address: IPv4Address, port: UInt16 = 18516, controlPort: UInt16 = 18517,
+    hashSeed: UInt64 = 0, interfaces: [String], buckets: Int? = nil, window: Int? = nil,
+    stateFile: String? = nil, socket: String? = nil,
+    policy: PolicyConfiguration = PolicyConfiguration(), servers: [Server]
+  ) {
+    self.name = name
+    self.address = address
+    self.port = port
+    self.controlPort = controlPort
+    self.hashSeed = hashSeed
+    self.interfaces = interfaces
+    self.buckets = buckets
+    self.window = window
+    self.stateFile = stateFile ?? Self.defaultStateFile(name)
+    self.socket = socket ?? Self.defaultSocket(name)
+    self.policy = policy
+    self.servers = servers
+  }
+
+  /// Where a rack's epoch is kept unless the file says otherwise.
+  public static func defaultStateFile(_ name: String) -> String {
+    "/var/lib/hotrack/\(name).state"
+  }
+
+  /// Where a rack's controller listens unless the file says otherwise.
+  public static func defaultSocket(_ name: String) -> String {
+    "/run/hotrack/\(name)/controller.socket"
+  }
+
+  /// Reads and checks a rack file.
+  /// - Throws: everything that is wrong with it, at once.
+  public init(file: String) throws(ConfigurationError) {
+    self = try Self(text: try readText(file: file), file: file)
+  }
+
+  /// As `init(file:)`, from text; `file` is the name for messages.
+  public init(text: String, file: String) throws(ConfigurationError) {
+    self = try readDocument(text: text, file: file) { Self($0) }
+  }
+
+  private init(_ document: TableReader) {
+    let rack = document.requiredTable("rack")
+    name = rack?.requiredString("name", plainNameExpected) { isPlainName($0, length: 1...32) } ?? ""
+    address = rack?.address("address") ?? IPv4Address(value: 0)
+    port = rack?.port("port") ?? 18516
+    controlPort = rack?.port("control_port") ?? 18517
+    hashSeed = UInt64(rack?.integer("hash_seed", 0...Int.max) ?? 0)
+    if port == controlPort {
+      rack?.wrong("control_port", shown: String(controlPort), "another port than the rack's")
+    }
+    rack?.finish()
+
+    let directory = document.requiredTable("directory")
+    interfaces = directory?.interfaces("interfaces") ?? []
+    buckets = directory?.powerOfTwo("buckets", 1...(1 << 20))
+    window = directory?.powerOfTwo("window", 16...(1 << 30))
+    stateFile =
+      directory?.string("state_file", pathExpected, isAbsolutePath) ?? Self.defaultStateFile(name)
+    socket = directory?.string("socket", socketExpected, isSocketPath) ?? Self.defaultSocket(name)
+    directory?.finish()
+
+    policy = document.table("policy").map { PolicyConfiguration($0) } ?? PolicyConfiguration()
+
+    if document.node("server") == nil {
+      document.missing("server", "at least one server, each written [[server]]")
+    }
+    let readers = document.tables("server")
+    let defaultPort = port
+    servers = readers.map { Server($0, defaultPort: defaultPort) }
+    checkServers(readers)
+  }
+
+  /// What must hold between servers, and between them and the interfaces.
+  private func checkServers(_ readers: [TableReader]) {
+    for (index, (server, reader)) in zip(servers, readers).enumerated() {
+      let earlier = servers[..<index]
+      if server.number >= 0, let twin = earlier.firstIndex(where: { $0.number == server.number }) {
+        reader.wrong(
+          "number", shown: String(server.number), "a number that server[\(twin)] does not have")
+      }
+      if let twin = earlier.firstIndex(where: {
+        $0.address == server.address && $0.port == server.port && server.address.value != 0
+      }) {
+        reader.wrong(
+          "address", shown: "\"\(server.address)\"",
+          "another address or port than server[\(twin)] has")
+      }
+      if server.address == address, server.address.value != 0 {
+        reader.wrong("address", shown: "\"\(server.address)\"", "another address than the rack's")
+      }
+      if !server.interface.isEmpty, !interfaces.isEmpty, !interfaces.contains(server.interface) {
+        reader.wrong(
+          "interface", shown: "\"\(server.interface)\"",
+          "one of directory.interfaces (\(interfaces.joined(separator: ", ")))")
+      }
+    }
+  }
+
+  /// The rack file that says this.
+  public var text: String {
+    var lines = [
+      "[rack]",
+      "name = \"\(name)\"",
+      "address = \"\(address)\"",
+      "port = \(port)",
+      "control_port = \(controlPort)",
+      "hash_seed = \(hashSeed)",
+      "",
+      "[directory]",
+      "interfaces = [\(interfaces.map { "\"\($0)\"" }.joined(separator: ", "))]",
+    ]
+    if let buckets { lines.append("buckets = \(buckets)") }
+    if let window { lines.append("window = \(window)") }
+    lines += ["state_file = \"\(stateFile)\"", "socket = \"\(socket)\""]
+    lines += policy.lines
+    for server in servers {
+      lines += [
+        "",
+        "[[server]]",
+        "number = \(server.number)",
+        "address = \"\(server.address)\"",
+        "port = \(server.port)",
+        "interface = \"\(server.interface)\"",
+        "mac = \"\(server.mac)\"",
+      ]
+    }
+    return lines.joined(separator: "\n") + "\n"
+  }
+}
+
+extension RackConfiguration.Server {
+  init(_ reader: TableReader, defaultPort: UInt16) {
+    number = reader.requiredInteger("number", 0...31, placeholder: -1)
+    address = reader.address("address")
+    port = reader.port("port") ?? defaultPort
+    interface = reader.requiredString("interface", interfaceExpected, isInterfaceName)
+    mac = reader.required(
+      "mac", "the Ethernet address of one interface, such as \"02:00:00:00:00:01\"",
+      placeholder: MACAddress(value: 0)
+    ) { node in
+      guard case .string(let text) = node, let mac = MACAddress(text), mac.isInterface else {
+        return nil
+      }
+      return mac
+    }
+    reader.finish()
+  }
+}
+
+let plainNameExpected = "a name of 1 to 32 lower-case letters, digits and dashes"
+private let pathExpected = "an absolute path"
+private let socketExpected = "an absolute path of at most 107 bytes"
+private let interfaceExpected = "the name of a network interface, at most 15 characters"
+
+private func isAbsolutePath(_ text: String) -> Bool {
+  text.hasPrefix("/") && !text.contains("\0") && !text.contains("\"") && !text.contains("\\")
+}
+private func isSocketPath(_ text: String) -> Bool { isAbsolutePath(text) && text.utf8.count <= 107 }
+private func isInterfaceName(_ text: String) -> Bool {
+  (1...15).contains(text.utf8.count) && text != "." && text != ".."
+    && text.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7f && $0 != UInt8(ascii: "/") && $0 != 0x22 }
+}
+
+extension TableReader {
+  fileprivate func address(_ key: String) -> IPv4Address {
+    required(
+      key, "the IPv4 address of one host, such as \"10.0.0.1\"",
+      placeholder: IPv4Address(value: 0)
+    ) { node in
+      guard case .string(let text) = node, let address = IPv4Address(text), address.isHost else {
+        return nil
+      }
+      return address
+    }
+  }
+
+  fileprivate func port(_ key: String) -> UInt16? {
+    integer(key, 1...65_535, "a UDP port").map { UInt16($0) }
+  }
+
+  fileprivate func powerOfTwo(_ key: String, _ range: ClosedRange<Int>) -> Int? {
+    value(key, "a power of two from \(range.lowerBound) to \(range.upperBound)") { node in
+      guard case .integer(let value) = node, range.contains(value), value & (value - 1) == 0 else {
+        return nil
+      }
+      return value
+    }
+  }
+
+  fileprivate func interfaces(_ key: String) -> [String] {
+    let expected = "an array of names of interfaces, at least one"
+    let elements = required(key, expected, placeholder: []) { node -> [Node]? in
+      if case .array(let elements) = node, !elements.isEmpty { elements } else { nil }
+    }
+    var names: [String] = []
+    for (index, element) in elements.enumerated() {
+      guard case .string(let name) = element, isInterfaceName(name) else {
+        wrong("\(key)[\(index)]", element, interfaceExpected)
+        continue
+      }
+      if names.contains(name) {
+        wrong("\(key)[\(index)]", element, "each interface once")
+      }
+      names.append(name)
+    }
+    return names
+  }
+}
