@@ -7,6 +7,9 @@ public struct RackSimulation: Sendable {
   /// steering, so mutations show sooner and the proof leans on less.
   public var demandsVersions: Demand = .bySeed
 
+  /// See `RackScenario.requestsAreDirect`.
+  public var requestsAreDirect = false
+
   /// When reads demand a version.
   public enum Demand: String, Sendable, CaseIterable {
     case always, never
@@ -23,6 +26,7 @@ public struct RackSimulation: Sendable {
     case .never: scenario.demandsVersions = false
     case .bySeed: break
     }
+    scenario.requestsAreDirect = requestsAreDirect
     return run(scenario)
   }
 
@@ -81,6 +85,7 @@ public struct SimulationTotals: Sendable, Equatable {
   public var floors = 0
   public var unknown = 0
   public var events = 0
+  public var coverage = SimulationCoverage()
   /// The failed seeds with the least number, a few of them, in order.
   public var failed: [UInt64] = []
   public var failures = 0
@@ -95,6 +100,7 @@ public struct SimulationTotals: Sendable, Equatable {
     floors += result.floors
     unknown += result.unknown
     events += result.events
+    coverage.add(result.coverage)
     guard result.failure != nil else { return }
     failures += 1
     let place = failed.firstIndex { $0 > result.seed } ?? failed.count

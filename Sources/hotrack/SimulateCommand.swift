@@ -24,13 +24,17 @@ struct SimulateCommand: AsyncParsableCommand {
   var jobs = ProcessInfo.processInfo.activeProcessorCount
 
   @Option(
-    help: "Break the protocol in this way (see above).", transform: { try named($0, "fault") })
-  var fault: SimulationFault?
+    help: "Break the protocol in this way (see above); may be given several times.",
+    transform: { try named($0, "fault") })
+  var fault: [SimulationFault] = []
 
   @Option(
     help: "Whether reads demand a version: always, never or by-seed.",
     transform: { try named($0, "way to demand") })
   var demand = RackSimulation.Demand.bySeed
+
+  @Flag(help: "Requests reach the directory at once, and once; the rest of the network stays bad.")
+  var directRequests = false
 
   @Flag(help: "Print everything that happens; for one seed, or a few.")
   var trace = false
@@ -51,7 +55,8 @@ struct SimulateCommand: AsyncParsableCommand {
 
   func run() async throws {
     var simulation = RackSimulation()
-    simulation.faults = fault.map { [$0] } ?? []
+    simulation.faults = fault
+    simulation.requestsAreDirect = directRequests
     simulation.demandsVersions = demand
     simulation.detail = trace ? .all : .none
     let start = ContinuousClock.now
@@ -85,7 +90,8 @@ struct SimulateCommand: AsyncParsableCommand {
       for line in result.trace { print(line) }
     }
     var command = "hotrack simulate --seeds \(seed)..\(seed) --trace"
-    if let fault { command += " --fault \(fault.rawValue)" }
+    for fault in fault { command += " --fault \(fault.rawValue)" }
+    if directRequests { command += " --direct-requests" }
     if demand != .bySeed { command += " --demand \(demand.rawValue)" }
     print("to see everything: \(command)")
   }
@@ -93,7 +99,7 @@ struct SimulateCommand: AsyncParsableCommand {
   private func report(_ totals: SimulationTotals, _ seconds: Double) throws {
     let rate = Double(totals.seeds) / max(seconds, 1e-9)
     if json {
-      let summary = SimulationSummary(totals, seconds: seconds, fault: fault)
+      let summary = SimulationSummary(totals, seconds: seconds, faults: fault)
       let encoder = JSONEncoder()
       encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
       print(String(decoding: try encoder.encode(summary), as: UTF8.self))
@@ -120,9 +126,11 @@ private struct SimulationSummary: Encodable {
   var failedSeeds: [UInt64]
   var seconds: Double
   var seedsPerSecond: Double
-  var fault: String?
+  var faults: [String]
+  /// How often what happened.
+  var coverage: [String: Int]
 
-  init(_ totals: SimulationTotals, seconds: Double, fault: SimulationFault?) {
+  init(_ totals: SimulationTotals, seconds: Double, faults: [SimulationFault]) {
     seeds = totals.seeds
     operations = totals.operations
     unknown = totals.unknown
@@ -133,7 +141,9 @@ private struct SimulationSummary: Encodable {
     failedSeeds = totals.failed
     self.seconds = seconds
     seedsPerSecond = Double(totals.seeds) / max(seconds, 1e-9)
-    self.fault = fault?.rawValue
+    coverage = Dictionary(
+      uniqueKeysWithValues: totals.coverage.counts.map { ($0.name, $0.count) })
+    self.faults = faults.map(\.rawValue)
   }
 }
 

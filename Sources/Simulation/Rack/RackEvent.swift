@@ -51,6 +51,7 @@ public struct SimulationResult: Sendable {
   public var floors = 0
   /// Requests whose outcome their client does not know.
   public var unknown = 0
+  public var coverage = SimulationCoverage()
   public var traceHash: UInt64 = 0
   public var events = 0
   /// Virtual time that passed, nanoseconds.

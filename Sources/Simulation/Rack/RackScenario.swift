@@ -37,6 +37,8 @@ public struct RackScenario: Sendable, Equatable {
   public var busy = 0.0
   /// Whether the directory's policy moves keys too, by what it samples.
   public var isAutomatic = false
+  /// Requests reach the directory at once, and once: no late duplicate of a finished one does.
+  public var requestsAreDirect = false
   /// Reads carry the version that they demand. Without it a wrong steering is not covered for.
   public var demandsVersions = true
 

@@ -9,6 +9,7 @@ struct RackWatch {
   /// By place: the key hash of the entry that lives there; 0: none.
   private(set) var keyHashes: [UInt64]
   private(set) var modes: [EntryMode?]
+  private(set) var homes: [UInt8]
   /// By place: the completed version when it was last looked at.
   private(set) var completed: [UInt64]
   private var places: [UInt64: UInt32] = [:]
@@ -29,6 +30,7 @@ struct RackWatch {
     writes = Array(repeating: 0, count: places)
     keyHashes = Array(repeating: 0, count: places)
     modes = Array(repeating: nil, count: places)
+    homes = Array(repeating: WireLimits.noServer, count: places)
     completed = Array(repeating: 0, count: places)
   }
 
@@ -55,7 +57,8 @@ struct RackWatch {
   /// Follows a change of the directory that is about to be made.
   mutating func before(_ change: DirectoryChange) {
     switch change {
-    case .insert(let entry, let keyHash, _):
+    case .insert(let entry, let keyHash, let home):
+      homes[Int(entry)] = home
       keyHashes[Int(entry)] = keyHash
       modes[Int(entry)] = .adding
       completed[Int(entry)] = 0

@@ -39,6 +39,8 @@ final class RackWorld {
   /// Of recorded operations: virtual time, but no two moments are the same.
   private var historyTime: Int64 = 0
 
+  /// A stage with a bad network ends after so much virtual time, whatever is still to be done.
+  private static let faultyLimit: UInt64 = 3_000_000_000
   /// A network that does no wrong lets everything finish within so much virtual time.
   private static let calmLimit: UInt64 = 1_000_000_000
 
@@ -72,6 +74,7 @@ final class RackWorld {
       advanceStage()
     }
     if failure == nil { checkHistory() }
+    result.coverage.finish(controller.core.state.totals, unknown: result.unknown)
     result.failure = failure
     result.traceHash = trace.hash
     result.events = trace.count
@@ -81,6 +84,12 @@ final class RackWorld {
   }
 
   private func start() {
+    if scenario.requestsAreDirect {
+      for client in clients.indices {
+        network.setConditions(
+          LinkConditions(delay: 0...0), of: .init(from: .client(client), to: .directory))
+      }
+    }
     give(.start(now: 0))
     scheduler.schedule(.tick, after: Self.tickInterval)
   }
@@ -156,7 +165,8 @@ final class RackWorld {
     switch stage {
     case .faulty:
       // The bad network stays while the last requests of all clients are under way.
-      if operationsLeft == 0 && outstanding <= scenario.clients { enter(.calming) }
+      let isLate = scheduler.now > stageStart + Self.faultyLimit
+      if isLate || (operationsLeft == 0 && outstanding <= scenario.clients) { enter(.calming) }
     case .calming:
       if outstanding == 0 && isControllerQuiet { enter(.draining) } else { checkLiveness() }
     case .draining: break

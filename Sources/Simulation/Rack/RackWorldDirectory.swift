@@ -23,7 +23,10 @@ extension RackWorld {
     switch decision.verdict {
     case .steer(let server):
       let isRead = datagram[3] == Operation.get.rawValue
-      if let entry = decision.entry { watch.count(entry, isRead: isRead) }
+      if let entry = decision.entry {
+        watch.count(entry, isRead: isRead)
+        if isRead, watch.homes[Int(entry)] != server { result.coverage.hotReadsAway += 1 }
+      }
       datagram.withUnsafeMutableBytes { bytes in
         bytes.storeBytes(
           of: UInt64(client + 1).bigEndian, toByteOffset: Self.returnPathOffset, as: UInt64.self)
@@ -34,13 +37,16 @@ extension RackWorld {
       send(datagram, from: .directory, to: .server(Int(server)))
     case .answer:
       // It is cut to the header, as the data plane does.
-      send(Array(datagram[..<WireLimits.headerLength]), from: .directory, to: .client(client))
+      datagram.removeSubrange(WireLimits.headerLength...)
+      if let header = Self.header(of: datagram) { result.coverage.count(header) }
+      send(datagram, from: .directory, to: .client(client))
     default: break
     }
   }
 
   private func reportAtDirectory(_ datagram: [UInt8], server: Int) {
     var datagram = datagram
+    if let header = Self.header(of: datagram) { result.coverage.count(header) }
     let returnPath = datagram.withUnsafeBytes {
       UInt64(bigEndian: $0.loadUnaligned(fromByteOffset: Self.returnPathOffset, as: UInt64.self))
     }

@@ -1,0 +1,73 @@
+internal import ControllerCore
+internal import Wire
+
+/// What happened in simulated racks that has to happen now and then, or the simulation proves
+/// little: each is a number of times.
+public struct SimulationCoverage: Sendable, Equatable {
+  /// Answers of servers and directory by status, indexed by its code.
+  private var statuses = [Int](repeating: 0, count: 32)
+  var notHolders = 0
+  var tombstones = 0
+  var storedCopies = 0
+  var hotReadsAway = 0
+  private var promotions = 0
+  private var demotions = 0
+  private var retargets = 0
+  private var rebases = 0
+  private var freshVersions = 0
+  private var copyOrders = 0
+  private var unknown = 0
+
+  public init() {}
+
+  /// Reads that met a server with less than they demanded: none, in a correct rack.
+  public var behind: Int { statuses[Int(Status.behind.rawValue)] }
+
+  /// Names with their numbers, always in the same order.
+  public var counts: [(name: String, count: Int)] {
+    let asked: [Status] = [.frozen, .staleGeneration, .busy, .sessionLost, .finished]
+    return asked.map { ("status \($0)", statuses[Int($0.rawValue)]) } + [
+      ("replayed results of servers that hold less", notHolders),
+      ("tombstones shown", tombstones), ("copies stored", storedCopies),
+      ("hot reads away from home", hotReadsAway), ("promotions", promotions),
+      ("demotions", demotions), ("changes of write targets", retargets), ("rebases", rebases),
+      ("fresh versions", freshVersions), ("copy orders", copyOrders),
+      ("outcomes unknown", unknown),
+    ]
+  }
+
+  public mutating func add(_ other: SimulationCoverage) {
+    for index in statuses.indices { statuses[index] += other.statuses[index] }
+    notHolders += other.notHolders
+    tombstones += other.tombstones
+    storedCopies += other.storedCopies
+    hotReadsAway += other.hotReadsAway
+    promotions += other.promotions
+    demotions += other.demotions
+    retargets += other.retargets
+    rebases += other.rebases
+    freshVersions += other.freshVersions
+    copyOrders += other.copyOrders
+    unknown += other.unknown
+  }
+
+  /// Counts what a server or the directory answered.
+  mutating func count(_ header: Header) {
+    if header.operation == .copyAck { storedCopies += 1 }
+    guard header.flags.contains(.reply), header.operation.isRequest else { return }
+    statuses[Int(header.status.rawValue)] += 1
+    if header.flags.contains(.notHolder) { notHolders += 1 }
+    if header.flags.contains(.tombstone) { tombstones += 1 }
+  }
+
+  /// Takes over what the controller has counted, at the end.
+  mutating func finish(_ totals: ControllerTotals, unknown: Int) {
+    promotions = totals.promotions
+    demotions = totals.demotions
+    retargets = totals.retargets
+    rebases = totals.rebases
+    freshVersions = totals.freshVersions
+    copyOrders = totals.copyOrders
+    self.unknown = unknown
+  }
+}
