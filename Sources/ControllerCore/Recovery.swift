@@ -46,6 +46,7 @@ extension ControllerCore {
     for entry in entries.inOrder {
       for server in recovery.lost { publish(.forgetServer(entry: entry.index, server: server)) }
     }
+    if alive == 0 { loseAllKeys() }
     for run in slots.markLost(generation: generation + 1) {
       publish(
         .setSlots(first: run.first, count: run.count, home: recovery.lost[0], moving: true))
@@ -53,6 +54,15 @@ extension ControllerCore {
     lossGeneration = raiseGeneration()
     self.recovery?.stage = .alone
     driveRecovery()
+  }
+
+  /// No server is left: every key's value is lost with its slot's, and needs no entry.
+  private mutating func loseAllKeys() {
+    for entry in entries.inOrder {
+      removeEntry(entry.keyHash)
+      totals.keysLost += 1
+      notice(.keyLost(keyHash: entry.keyHash, key: entry.key))
+    }
   }
 
   mutating func driveRecovery() {
@@ -73,6 +83,7 @@ extension ControllerCore {
     }
     notice(.slotsMoved(from: recovery.lost, lossGeneration: lossGeneration))
     self.recovery = nil
+    if faults.contains(.plainTargetChange) { makeTargets() }
     // Leftovers of the lost servers' keys are forgotten soon.
     floorWanted = true
   }

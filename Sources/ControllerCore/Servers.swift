@@ -223,11 +223,15 @@ extension ControllerCore {
   }
 
   /// Servers that came back become part of the rack; the hot keys' targets follow by transitions.
+  ///
+  /// Not while a key's targets still name the server from before its loss: a retry of what it
+  /// executed then would be executed by it again, since it has forgotten.
   mutating func joinReadyServers() {
     let ready = servers.indices.filter { servers[$0].phase == .ready }
-    guard !ready.isEmpty else { return }
+    guard !ready.isEmpty, !entries.inOrder.contains(where: isOutdated) else { return }
     for index in ready { enter(index) }
     publish(.setAlive(alive))
+    if faults.contains(.plainTargetChange) { makeTargets() }
   }
 
   /// A new table of write targets for the living servers; no entry uses it yet. Without a free

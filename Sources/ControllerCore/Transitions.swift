@@ -434,7 +434,7 @@ extension ControllerCore {
   }
 
   /// Takes the entry out; its place and its table are free after a grace period.
-  private mutating func removeEntry(_ hash: UInt64) {
+  mutating func removeEntry(_ hash: UInt64) {
     guard let entry = entries[hash] else { return }
     publish(.remove(entry: entry.index))
     var actions: [GraceAction] = [.freePlace(entry.index)]

@@ -1,0 +1,271 @@
+import Wire
+
+/// A server that follows the message rules of docs/protocol.md §6, as small as can be.
+struct FakeServer {
+  struct Stored {
+    var version: UInt64
+    var value: [UInt8]?
+    var generation: UInt64
+  }
+  struct Result: Equatable {
+    var version: UInt64
+    var status: Status
+    var keyHash: UInt64
+  }
+
+  let number: UInt8
+  let incarnation: UInt64
+  var epoch: UInt16 = 0
+  var floor: UInt64 = 0
+  var stored: [UInt64: Stored] = [:]
+  var fences: [UInt64: (generation: UInt64, key: [UInt8])] = [:]
+  var results: [UInt64: [UInt64: Result]] = [:]
+  var marks: [UInt64: UInt64] = [:]
+  var slots: [SlotRun] = []
+  var keyLoss: [UInt64: UInt64] = [:]
+  var lostKeys: Set<UInt64> = []
+  var floorParts: [UInt64: [UInt16: [UInt64]]] = [:]
+  var slotParts: [UInt64: [UInt16: SlotsBody]] = [:]
+  /// What an answer to FENCE holds at most, to have parts without many sessions.
+  var entriesPerPart = 2
+  /// Seen operations, for tests that count messages.
+  var seen: [Operation: Int] = [:]
+  var executions: [String: UInt64] = [:]
+  var executedTwice = false
+
+  init(number: UInt8, incarnation: UInt64) {
+    self.number = number
+    self.incarnation = incarnation
+  }
+
+  func slotRun(of hash: UInt64) -> SlotRun? {
+    let slot = KeyHash.slot(hash)
+    return slots.first { slot >= Int($0.first) && slot < Int($0.first) + Int($0.count) }
+  }
+
+  mutating func receive(_ message: Message) -> [Message] {
+    let header = message.header
+    seen[header.operation, default: 0] += 1
+    if header.operation == .probe { return [answer(message, .probeAck, .ok, probe: true)] }
+    guard header.server == number, header.incarnation == incarnation else { return [] }
+    if header.operation == .admit {
+      epoch = header.epoch
+      floor = max(floor, header.generation)
+      return [answer(message, .admitAck, .ok)]
+    }
+    guard header.epoch == epoch else { return [] }
+    switch header.operation {
+    case .fence: return fence(message)
+    case .sync: return sync(message)
+    case .floor: return raiseFloor(message)
+    case .slotsSet: return setSlots(message)
+    case .copyOrder: return copyOrder(message)
+    case .copy: return copy(message)
+    case .get: return [read(message)]
+    case .set: return write(message)
+    default: return []
+    }
+  }
+
+  private func answer(
+    _ message: Message, _ operation: Operation, _ status: Status, value: [UInt8] = [],
+    part: UInt16? = nil, parts: UInt16? = nil, version: UInt64 = 0, probe: Bool = false
+  ) -> Message {
+    var header = message.header
+    header.operation = operation
+    header.status = status
+    header.flags = operation.isRequest ? [.reply] : []
+    header.server = number
+    header.incarnation = incarnation
+    header.epoch = epoch
+    header.version = version
+    header.copyTargets = 0
+    header.generation = max(header.generation, fences[header.keyHash]?.generation ?? 0)
+    header.part = part ?? header.part
+    header.parts = parts ?? header.parts
+    return Message(
+      header, key: operation == .fenceAck ? message.key : [],
+      value: probe ? ProbeBody().encoded() : value)
+  }
+
+  private mutating func fence(_ message: Message) -> [Message] {
+    let header = message.header
+    if let fence = fences[header.keyHash], fence.key != message.key {
+      return [answer(message, .fenceAck, .otherKey)]
+    }
+    guard header.generation > floor,
+      header.generation >= fences[header.keyHash]?.generation ?? 0
+    else { return [] }
+    fences[header.keyHash] = (header.generation, message.key)
+    var entries: [SessionEntry] = []
+    for (client, list) in results.sorted(by: { $0.key < $1.key }) {
+      for (sequence, result) in list.sorted(by: { $0.key < $1.key })
+      where sequence >= marks[client] ?? 0 && result.keyHash == header.keyHash {
+        entries.append(
+          SessionEntry(
+            client: client, sequence: sequence, version: result.version, operation: .set,
+            status: result.status))
+      }
+    }
+    let held = stored[header.keyHash]
+    let count = max(1, (entries.count + entriesPerPart - 1) / entriesPerPart)
+    return (0..<count).map { part in
+      let slice = entries.dropFirst(part * entriesPerPart).prefix(entriesPerPart)
+      var result = answer(
+        message, .fenceAck,
+        lostKeys.contains(header.keyHash) ? .lost : held?.value == nil ? .notFound : .ok,
+        value: FenceAckBody(entries: Array(slice)).encoded(), part: UInt16(part),
+        parts: UInt16(count), version: held?.version ?? 0)
+      if held != nil, held?.value == nil { result.header.flags.insert(.tombstone) }
+      return result
+    }
+  }
+
+  private mutating func sync(_ message: Message) -> [Message] {
+    let header = message.header
+    let hash = header.keyHash
+    guard fences[hash]?.generation == header.generation,
+      let body = try? SyncBody(decoding: message.value)
+    else { return [] }
+    if header.version > stored[hash]?.version ?? 0 {
+      return [answer(message, .syncAck, .behind)]
+    }
+    for entry in body.entries where entry.sequence >= marks[entry.client] ?? 0 {
+      results[entry.client, default: [:]][entry.sequence] = Result(
+        version: entry.version, status: entry.status, keyHash: hash)
+    }
+    keyLoss[hash] = max(keyLoss[hash] ?? 0, body.lossGeneration)
+    if header.flags.contains(.lost) {
+      stored[hash] = nil
+      lostKeys.insert(hash)
+    }
+    if body.freshVersion > stored[hash]?.version ?? 0 {
+      stored[hash] = Stored(
+        version: body.freshVersion, value: stored[hash]?.value, generation: header.generation)
+    }
+    return [answer(message, .syncAck, .ok, version: stored[hash]?.version ?? 0)]
+  }
+
+  private mutating func raiseFloor(_ message: Message) -> [Message] {
+    let header = message.header
+    guard header.generation >= floor, let body = try? FloorBody(decoding: message.value) else {
+      return [answer(message, .floorAck, .ok)]
+    }
+    floorParts[header.sequence, default: [:]][header.part] = body.keyHashes
+    let parts = floorParts[header.sequence] ?? [:]
+    if parts.count == Int(header.parts) {
+      let named = Set(parts.values.flatMap { $0 })
+      floor = header.generation
+      fences = fences.filter { $0.value.generation >= floor }
+      for (hash, held) in stored
+      where !named.contains(hash) && fences[hash] == nil && held.generation < floor {
+        let isHome = slotRun(of: hash) != nil
+        if !isHome || held.value == nil { stored[hash] = nil }
+      }
+    }
+    return [answer(message, .floorAck, .ok)]
+  }
+
+  private mutating func setSlots(_ message: Message) -> [Message] {
+    let header = message.header
+    guard let body = try? SlotsBody(decoding: message.value) else { return [] }
+    slotParts[header.sequence, default: [:]][header.part] = body
+    let parts = slotParts[header.sequence] ?? [:]
+    if parts.count == Int(header.parts) {
+      let before = self
+      let ordered = parts.sorted { $0.key < $1.key }.map(\.value)
+      slots = ordered.flatMap(\.runs)
+      let named = Set(ordered.flatMap(\.keyHashes))
+      for hash in stored.keys where before.slotRun(of: hash) == nil && !named.contains(hash) {
+        if (slotRun(of: hash)?.lossGeneration ?? 0) > 0 { stored[hash] = nil }
+      }
+    }
+    return [answer(message, .slotsAck, .ok)]
+  }
+
+  private mutating func copyOrder(_ message: Message) -> [Message] {
+    let header = message.header
+    guard header.generation >= max(floor, fences[header.keyHash]?.generation ?? 0),
+      let held = stored[header.keyHash]
+    else { return [] }
+    return copies(message, held, header.copyTargets)
+  }
+
+  private func copies(_ message: Message, _ held: Stored, _ targets: UInt32) -> [Message] {
+    (0..<UInt8(32)).filter { targets & 1 << $0 != 0 && $0 != number }.map { target in
+      var header = message.header
+      header.operation = .copy
+      header.flags = held.value == nil ? [.tombstone] : []
+      header.server = number
+      header.incarnation = incarnation
+      header.copyTargets = 1 << target
+      header.version = held.version
+      return Message(header, key: message.key, value: held.value ?? [])
+    }
+  }
+
+  private mutating func copy(_ message: Message) -> [Message] {
+    let header = message.header
+    guard header.generation >= max(floor, fences[header.keyHash]?.generation ?? 0),
+      header.version >= stored[header.keyHash]?.version ?? 0
+    else { return [] }
+    stored[header.keyHash] = Stored(
+      version: header.version, value: header.flags.contains(.tombstone) ? nil : message.value,
+      generation: header.generation)
+    lostKeys.remove(header.keyHash)
+    return [answer(message, .copyAck, .ok, version: header.version)]
+  }
+
+  private func read(_ message: Message) -> Message {
+    let header = message.header
+    let hash = header.keyHash
+    if header.generation < floor { return answer(message, .get, .staleGeneration) }
+    if !header.flags.contains(.replicated), slotRun(of: hash) == nil {
+      return answer(message, .get, .wrongServer)
+    }
+    let held = stored[hash]
+    if held?.version ?? 0 < header.version { return answer(message, .get, .behind) }
+    if lostKeys.contains(hash) || (held == nil && (slotRun(of: hash)?.lossGeneration ?? 0) > 0) {
+      return answer(message, .get, .lost)
+    }
+    return answer(
+      message, .get, held?.value == nil ? .notFound : .ok, value: held?.value ?? [],
+      version: held?.version ?? 0)
+  }
+
+  private mutating func write(_ message: Message) -> [Message] {
+    let header = message.header
+    let hash = header.keyHash
+    if header.generation < floor { return [answer(message, .set, .staleGeneration)] }
+    if !header.flags.contains(.replicated), slotRun(of: hash) == nil {
+      return [answer(message, .set, .wrongServer)]
+    }
+    if let result = results[header.client]?[header.sequence] {
+      var reply = answer(message, .set, result.status, version: result.version)
+      if stored[hash]?.version ?? 0 < result.version { reply.header.flags.insert(.notHolder) }
+      return [reply]
+    }
+    if header.sequence < marks[header.client] ?? 0 { return [answer(message, .set, .finished)] }
+    marks[header.client] = max(marks[header.client] ?? 0, header.acknowledged)
+    results[header.client] = results[header.client]?.filter { $0.key >= header.acknowledged }
+    if let fence = fences[hash]?.generation,
+      header.generation < fence || header.knownGeneration <= fence
+    {
+      return [answer(message, .set, .staleGeneration)]
+    }
+    if header.knownGeneration < floor { return [answer(message, .set, .staleGeneration)] }
+    let loss = max(keyLoss[hash] ?? 0, slotRun(of: hash)?.lossGeneration ?? 0)
+    if header.firstGeneration < loss { return [answer(message, .set, .ambiguous)] }
+    let isNewer = header.version > stored[hash]?.version ?? 0
+    if isNewer {
+      stored[hash] = Stored(
+        version: header.version, value: message.value, generation: header.generation)
+      lostKeys.remove(hash)
+    }
+    results[header.client, default: [:]][header.sequence] = Result(
+      version: header.version, status: .ok, keyHash: hash)
+    let held = Stored(version: header.version, value: message.value, generation: 0)
+    return (isNewer ? copies(message, held, header.copyTargets) : [])
+      + [answer(message, .set, .ok, version: header.version)]
+  }
+}
