@@ -72,7 +72,7 @@ let package = Package(
     module(
       "Controller", uses: ["ControllerCore", "DataPlane", "Directory", "Sockets", "Wire", log]),
     module("LoadGenerator", uses: ["Workload", "ClientCore", "Wire", "HotrackClient", "Sockets"]),
-    module("Configuration", uses: [toml]),
+    module("Configuration", uses: ["Sockets", toml]),
     module("Testbed", uses: ["Configuration", "Sockets"]),
     .executableTarget(
       name: "hotrack",

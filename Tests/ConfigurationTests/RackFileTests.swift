@@ -37,9 +37,9 @@ private let good = """
 
   """
 
-@Suite struct RackConfigurationTests {
+@Suite struct RackFileTests {
   @Test func `A good file is read`() throws {
-    let rack = try RackConfiguration(text: good, file: "rack.toml")
+    let rack = try RackFile(text: good, file: "rack.toml")
     #expect(rack.name == "lab")
     #expect(rack.address.description == "10.18.0.1")
     #expect(rack.hashSeed == 7)
@@ -56,8 +56,8 @@ private let good = """
   }
 
   @Test func `The text of a configuration reads as the same configuration`() throws {
-    let rack = try RackConfiguration(text: good, file: "rack.toml")
-    #expect(try RackConfiguration(text: rack.text, file: "again") == rack)
+    let rack = try RackFile(text: good, file: "rack.toml")
+    #expect(try RackFile(text: rack.text, file: "again") == rack)
   }
 
   @Test func `What may be left out has a default`() throws {
@@ -69,14 +69,14 @@ private let good = """
     ] {
       text = text.replacing(line, with: "")
     }
-    let rack = try RackConfiguration(text: text, file: "rack.toml")
+    let rack = try RackFile(text: text, file: "rack.toml")
     #expect(rack.port == 18516)
     #expect(rack.controlPort == 18517)
     #expect(rack.hashSeed == 0)
     #expect(rack.buckets == nil)
-    #expect(rack.stateFile == RackConfiguration.defaultStateFile("lab"))
-    #expect(rack.socket == RackConfiguration.defaultSocket("lab"))
-    #expect(rack.policy == PolicyConfiguration())
+    #expect(rack.stateFile == RackFile.defaultStateFile("lab"))
+    #expect(rack.socket == RackFile.defaultSocket("lab"))
+    #expect(rack.policy == PolicySettings())
     #expect(rack.servers.allSatisfy { $0.port == 18516 })
   }
 
@@ -143,7 +143,7 @@ private let good = """
     var text = good
     text.replaceSubrange(place, with: to)
     let error = #expect(throws: ConfigurationError.self) {
-      try RackConfiguration(text: text, file: "bad.toml")
+      try RackFile(text: text, file: "bad.toml")
     }
     let problem = try #require(error)
     #expect(problem.problems.count == 1, "\(problem)")
@@ -156,7 +156,7 @@ private let good = """
   ])
   func `A syntax error is named with line and column`(text: String, line: Int) throws {
     let error = #expect(throws: ConfigurationError.self) {
-      try RackConfiguration(text: text, file: "bad.toml")
+      try RackFile(text: text, file: "bad.toml")
     }
     let problems = try #require(error).problems
     guard case .syntax(let found, let column, let reason) = problems[0] else {
@@ -185,7 +185,7 @@ private let good = """
       mac = ""
       """
     let error = #expect(throws: ConfigurationError.self) {
-      try RackConfiguration(text: text, file: "bad.toml")
+      try RackFile(text: text, file: "bad.toml")
     }
     let lines = try #require(error).description.split(separator: "\n")
     #expect(lines.count == 4)
@@ -197,7 +197,7 @@ private let good = """
 
   @Test func `An empty file lacks everything`() throws {
     let error = #expect(throws: ConfigurationError.self) {
-      try RackConfiguration(text: "", file: "bad.toml")
+      try RackFile(text: "", file: "bad.toml")
     }
     let problems = try #require(error).problems
     #expect(problems.count == 3)
@@ -208,7 +208,7 @@ private let good = """
 
   @Test func `A file that is not there is named`() throws {
     let error = #expect(throws: ConfigurationError.self) {
-      try RackConfiguration(file: "/nonexistent/rack.toml")
+      try RackFile(file: "/nonexistent/rack.toml")
     }
     #expect(
       try #require(error).description
@@ -216,6 +216,6 @@ private let good = """
   }
 
   @Test func `A folder is not a file`() {
-    #expect(throws: ConfigurationError.self) { try RackConfiguration(file: "/tmp") }
+    #expect(throws: ConfigurationError.self) { try RackFile(file: "/tmp") }
   }
 }

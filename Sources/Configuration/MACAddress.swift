@@ -1,30 +1,9 @@
-/// An IPv4 address.
-public struct IPv4Address: Sendable, Hashable, CustomStringConvertible {
-  /// In host byte order: 10.0.0.1 is 0x0a000001.
-  public var value: UInt32
+internal import Sockets
 
-  public init(value: UInt32) { self.value = value }
-
-  /// Reads four decimal numbers with dots between them; nil for anything else.
-  public init?(_ text: String) {
-    let parts = text.split(separator: ".", omittingEmptySubsequences: false)
-    guard parts.count == 4 else { return nil }
-    value = 0
-    for part in parts {
-      guard (1...3).contains(part.count), part.allSatisfy({ $0.isASCII && $0.isNumber }),
-        let number = UInt8(part), part.count == 1 || part.first != "0"
-      else { return nil }
-      value = value << 8 | UInt32(number)
-    }
-  }
-
-  public var description: String {
-    [24, 16, 8, 0].map { String(value >> $0 & 0xff) }.joined(separator: ".")
-  }
-
+extension IPv4Address {
   /// An address that one host can have: not 0.x.x.x, loopback, multicast or broadcast.
-  public var isHost: Bool {
-    let first = value >> 24
+  var isHost: Bool {
+    let first = rawValue >> 24
     return first != 0 && first != 127 && first < 224
   }
 }

@@ -1,5 +1,7 @@
+public import Sockets
+
 /// The rack file (`rack.toml`): what `hotrack controller` is told about its rack.
-public struct RackConfiguration: Sendable, Equatable {
+public struct RackFile: Sendable, Equatable {
   /// `[[server]]`: one storage server.
   public struct Server: Sendable, Equatable {
     /// 0...31, unique in the rack.
@@ -40,14 +42,14 @@ public struct RackConfiguration: Sendable, Equatable {
   public var stateFile: String
   /// The controller's Unix socket.
   public var socket: String
-  public var policy: PolicyConfiguration
+  public var policy: PolicySettings
   public var servers: [Server]
 
   public init(
     name: String, address: IPv4Address, port: UInt16 = 18516, controlPort: UInt16 = 18517,
     hashSeed: UInt64 = 0, interfaces: [String], buckets: Int? = nil, window: Int? = nil,
     stateFile: String? = nil, socket: String? = nil,
-    policy: PolicyConfiguration = PolicyConfiguration(), servers: [Server]
+    policy: PolicySettings = PolicySettings(), servers: [Server]
   ) {
     self.name = name
     self.address = address
@@ -87,7 +89,7 @@ public struct RackConfiguration: Sendable, Equatable {
   private init(_ document: TableReader) {
     let rack = document.requiredTable("rack")
     name = rack?.requiredString("name", plainNameExpected) { isPlainName($0, length: 1...32) } ?? ""
-    address = rack?.address("address") ?? IPv4Address(value: 0)
+    address = rack?.address("address") ?? IPv4Address.any
     port = rack?.port("port") ?? 18516
     controlPort = rack?.port("control_port") ?? 18517
     hashSeed = UInt64(rack?.integer("hash_seed", 0...Int.max) ?? 0)
@@ -105,7 +107,7 @@ public struct RackConfiguration: Sendable, Equatable {
     socket = directory?.string("socket", socketExpected, isSocketPath) ?? Self.defaultSocket(name)
     directory?.finish()
 
-    policy = document.table("policy").map { PolicyConfiguration($0) } ?? PolicyConfiguration()
+    policy = document.table("policy").map { PolicySettings($0) } ?? PolicySettings()
 
     if document.node("server") == nil {
       document.missing("server", "at least one server, each written [[server]]")
@@ -125,13 +127,13 @@ public struct RackConfiguration: Sendable, Equatable {
           "number", shown: String(server.number), "a number that server[\(twin)] does not have")
       }
       if let twin = earlier.firstIndex(where: {
-        $0.address == server.address && $0.port == server.port && server.address.value != 0
+        $0.address == server.address && $0.port == server.port && server.address != .any
       }) {
         reader.wrong(
           "address", shown: "\"\(server.address)\"",
           "another address or port than server[\(twin)] has")
       }
-      if server.address == address, server.address.value != 0 {
+      if server.address == address, server.address != .any {
         reader.wrong("address", shown: "\"\(server.address)\"", "another address than the rack's")
       }
       if !server.interface.isEmpty, !interfaces.isEmpty, !interfaces.contains(server.interface) {
@@ -174,7 +176,7 @@ public struct RackConfiguration: Sendable, Equatable {
   }
 }
 
-extension RackConfiguration.Server {
+extension RackFile.Server {
   init(_ reader: TableReader, defaultPort: UInt16) {
     number = reader.requiredInteger("number", 0...31, placeholder: -1)
     address = reader.address("address")
@@ -211,7 +213,7 @@ extension TableReader {
   fileprivate func address(_ key: String) -> IPv4Address {
     required(
       key, "the IPv4 address of one host, such as \"10.0.0.1\"",
-      placeholder: IPv4Address(value: 0)
+      placeholder: IPv4Address.any
     ) { node in
       guard case .string(let text) = node, let address = IPv4Address(text), address.isHost else {
         return nil
