@@ -98,12 +98,17 @@ let package = Package(
     tests("Simulation", uses: ["Linearizability", "Directory", "Wire"]),
     tests("DataPlane", uses: ["Directory", "Wire", "CHotrack"]),
     tests("Sockets"),
-    tests("HotrackClient", uses: ["Sockets", "Wire"]),
+    tests("HotrackClient", uses: ["ClientCore", "ScriptedRack", "Sockets", "Wire"]),
     tests("Server", uses: ["Wire", "ServerCore"]),
     tests("Controller", uses: ["ControllerCore", "Wire"]),
     tests("LoadGenerator", uses: ["Workload"]),
     tests("Configuration"),
     tests("Testbed", uses: ["Configuration"]),
-    tests("hotrack"),
+    tests("hotrack", uses: ["ScriptedRack", "Wire"]),
+
+    // For tests: a rack that answers on a real socket as a script says.
+    .target(
+      name: "ScriptedRack", dependencies: ["Sockets", "Wire"], path: "Tests/ScriptedRack",
+      swiftSettings: swiftSettings),
   ]
 )

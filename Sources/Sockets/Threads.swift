@@ -36,6 +36,16 @@ public final class BackgroundThread: Sendable {
     self.thread = Mutex(thread)
   }
 
+  /// Starts a thread that runs `body` once with what it alone owns from now on: a loop's sockets,
+  /// batches and core, made (and their errors thrown) before the thread begins.
+  public convenience init<Value>(
+    name: String, owning value: sending Value, _ body: @escaping @Sendable (Value) -> Void
+  ) throws(SocketError) {
+    // The caller has given it away, and the closure runs once: one thread has it at any time.
+    nonisolated(unsafe) let value = value
+    try self.init(name: name) { body(value) }
+  }
+
   /// Waits for its end. Later calls return at once. Not to be called by the thread itself.
   public func join() {
     let thread = thread.withLock { thread in

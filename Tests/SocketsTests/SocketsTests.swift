@@ -76,7 +76,7 @@ private func receive(_ count: Int, _ socket: UDPSocket, capacity: Int = 8) throw
   }
 
   @Test func aRefusedDatagramIsALostOneWithAReason() throws {
-    let gone = try UDPSocket(bind: loopback).local
+    let gone = try Endpoint(parsing: "127.77.0.1:9", defaultPort: 1)
     let socket = try UDPSocket(bind: loopback, connect: gone)
     let poll = try EventPoll()
     try poll.add(socket.descriptor, token: 1)
