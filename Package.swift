@@ -78,7 +78,8 @@ let package = Package(
       name: "hotrack",
       dependencies: [
         "Configuration", "Controller", "ControllerCore", "DataPlane", "HotrackClient",
-        "Linearizability", "LoadGenerator", "Server", "Simulation", "Testbed", "Wire", "Workload",
+        "Linearizability", "LoadGenerator", "Server", "Simulation", "Sockets", "Testbed", "Wire",
+        "Workload",
         arguments, log,
       ], swiftSettings: swiftSettings),
 
@@ -104,7 +105,7 @@ let package = Package(
     tests("LoadGenerator", uses: ["Workload"]),
     tests("Configuration"),
     tests("Testbed", uses: ["Configuration"]),
-    tests("hotrack", uses: ["ScriptedRack", "Wire"]),
+    tests("hotrack", uses: ["ScriptedRack", "Sockets", "Wire"]),
 
     // For tests: a rack that answers on a real socket as a script says.
     .target(

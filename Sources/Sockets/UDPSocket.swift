@@ -22,6 +22,7 @@ public final class UDPSocket: Sendable {
   ///   - sharesPort: several sockets of one user may bind the same port; the kernel spreads the
   ///     senders over them (SO_REUSEPORT).
   ///   - namespace: where the socket lives; nil: in the network namespace of the caller.
+  /// - Throws: `portInUse`, `addressNotAvailable`, `unreachable`, `notPermitted` and others.
   public init(
     bind local: Endpoint = .any, connect remote: Endpoint? = nil, bufferLength: Int? = nil,
     sharesPort: Bool = false, in namespace: NetworkNamespace? = nil

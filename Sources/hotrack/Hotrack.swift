@@ -7,6 +7,9 @@ struct Hotrack: AsyncParsableCommand {
     commandName: "hotrack",
     abstract: "A rack of key-value servers that carries skewed load.",
     subcommands: [
+      GetCommand.self,
+      SetCommand.self,
+      DeleteCommand.self,
       CheckCommand.self,
       SimulateCommand.self,
     ]
