@@ -52,7 +52,7 @@ extension ServerCore {
     totals.copiesStored += 1
     var acknowledgement = header.reply(.ok)
     acknowledgement.operation = .copyAck
-    acknowledgement.flags = isTombstone ? [.tombstone] : []
+    acknowledgement.flags = isTombstone ? .tombstone : Flags()
     acknowledgement.server = configuration.number
     acknowledgement.incarnation = configuration.incarnation
     acknowledgement.load = arrival.load

@@ -233,7 +233,7 @@ public final class SessionTable {
     guard mark > old else { return }
     // Entries lie in [mark, mark + 63]: one place for each of them.
     let count = min(mark - old, UInt64(WireLimits.outstandingMax))
-    for offset in 0..<count { drop(slot(session, old &+ offset)) }
+    for offset in 0..<Int(count) { drop(slot(session, old &+ UInt64(offset))) }
     session.pointee.mark = mark
   }
 

@@ -156,7 +156,7 @@ extension Header {
   public func reply(_ status: Status) -> Header {
     var reply = self
     reply.status = status
-    reply.flags = [.reply]
+    reply.flags = .reply
     reply.copyTargets = 0
     reply.keyLength = 0
     reply.valueLength = 0
