@@ -71,7 +71,7 @@ let package = Package(
     module("Server", uses: ["ServerCore", "Sockets", "Wire", log]),
     module(
       "Controller", uses: ["ControllerCore", "DataPlane", "Directory", "Sockets", "Wire", log]),
-    module("LoadGenerator", uses: ["Workload", "ClientCore", "Wire", "HotrackClient", "Sockets"]),
+    module("LoadGenerator", uses: ["Workload", "ClientCore", "Wire", "Sockets"]),
     module("Configuration", uses: ["Sockets", toml]),
     module("Testbed", uses: ["Configuration", "Sockets"]),
     .executableTarget(
@@ -103,7 +103,9 @@ let package = Package(
     tests("HotrackClient", uses: ["ClientCore", "ScriptedRack", "Sockets", "Wire"]),
     tests("Server", uses: ["Wire", "ServerCore"]),
     tests("Controller", uses: ["ControllerCore", "Wire"]),
-    tests("LoadGenerator", uses: ["Workload"]),
+    tests(
+      "LoadGenerator",
+      uses: ["ClientCore", "Linearizability", "ScriptedRack", "Sockets", "Wire", "Workload"]),
     tests("Configuration"),
     tests("Testbed", uses: ["Configuration"]),
     tests("hotrack", uses: ["ScriptedRack", "Sockets", "Wire"]),

@@ -12,6 +12,7 @@ struct Hotrack: AsyncParsableCommand {
       DeleteCommand.self,
       CheckCommand.self,
       SimulateCommand.self,
+      LoadCommand.self,
     ]
   )
 }

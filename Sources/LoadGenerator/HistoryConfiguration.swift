@@ -1,0 +1,60 @@
+public import Sockets
+public import Workload
+
+/// What history to record. Times are in nanoseconds.
+public struct HistoryConfiguration: Sendable {
+  public var rack: Endpoint
+  /// Where the clients' socket lives; nil: in the network namespace of the caller.
+  public var namespace: NetworkNamespace?
+  /// The rack's hash seed.
+  public var hashSeed: UInt64 = 0
+  /// Logical clients. Each waits for the end of its operation before the next.
+  public var clients = 32
+  /// It ends after so many operations, or
+  public var operations = 200_000
+  /// after so long; nil: however long they take.
+  public var duration: UInt64?
+  /// Operations per second of all clients together at most; nil: as many as they can.
+  public var rateMax: Double?
+  public var popularity: ZipfDistribution
+  public var keys: KeySpace
+  public var mix = OperationMix(readShare: 0.6, deleteShare: 0.05)
+  /// Of keys and kinds.
+  public var seed: UInt64 = 1
+  /// From its invocation until an operation is given up.
+  public var deadline: UInt64 = 5_000_000_000
+  /// How often progress is told.
+  public var progressInterval: UInt64 = 1_000_000_000
+
+  /// A history begins with absent keys: `keyPrefix` is one that no other run has used.
+  public init(rack: Endpoint, keyCount: Int, alpha: Double = 0, keyPrefix: String) {
+    self.rack = rack
+    popularity = ZipfDistribution(count: keyCount, alpha: alpha)
+    keys = KeySpace(
+      count: keyCount, prefix: keyPrefix, digits: String(keyCount - 1).utf8.count, seed: 1)
+  }
+}
+
+/// What was recorded.
+public struct HistoryReport: Sendable, Encodable {
+  /// Seconds from the first invocation to the last return.
+  public var duration = 0.0
+  public var operations = 0
+  public var gets = 0
+  public var sets = 0
+  public var deletes = 0
+  public var ok = 0
+  public var notFound = 0
+  public var unknown = 0
+  public var failed = 0
+
+  public var operationsPerSecond: Double { duration > 0 ? Double(operations) / duration : 0 }
+
+  public init() {}
+
+  enum CodingKeys: String, CodingKey {
+    case operations, gets, sets, deletes, ok, unknown, failed
+    case duration = "duration_s"
+    case notFound = "not_found"
+  }
+}
