@@ -106,7 +106,7 @@ let package = Package(
     tests(
       "LoadGenerator",
       uses: ["ClientCore", "Linearizability", "ScriptedRack", "Sockets", "Wire", "Workload"]),
-    tests("Configuration"),
+    tests("Configuration", uses: ["Sockets"]),
     tests("Testbed", uses: ["Configuration"]),
     tests("hotrack", uses: ["ScriptedRack", "Sockets", "Wire"]),
 
