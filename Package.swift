@@ -101,7 +101,7 @@ let package = Package(
     tests("DataPlane", uses: ["Directory", "Wire", "CHotrack"]),
     tests("Sockets"),
     tests("HotrackClient", uses: ["ClientCore", "ScriptedRack", "Sockets", "Wire"]),
-    tests("Server", uses: ["Wire", "ServerCore"]),
+    tests("Server", uses: ["Directory", "HotrackClient", "ServerCore", "Sockets", "Wire", log]),
     tests("Controller", uses: ["ControllerCore", "Wire"]),
     tests(
       "LoadGenerator",

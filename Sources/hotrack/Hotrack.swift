@@ -7,6 +7,7 @@ struct Hotrack: AsyncParsableCommand {
     commandName: "hotrack",
     abstract: "A rack of key-value servers that carries skewed load.",
     subcommands: [
+      ServerCommand.self,
       GetCommand.self,
       SetCommand.self,
       DeleteCommand.self,

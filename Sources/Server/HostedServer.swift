@@ -1,0 +1,146 @@
+internal import ServerCore
+internal import Sockets
+internal import Wire
+
+/// One server on its socket. Not thread-safe: the loop's thread owns it.
+final class HostedServer {
+  let socket: UDPSocket
+  let number: UInt8
+  private let directory: Endpoint
+  private var core: ServerCore
+  private var output: SocketOutput
+  private let queue: EmulatedQueue?
+  /// Requests that found no room.
+  private(set) var refusedBusy: UInt64 = 0
+
+  /// Opens the socket.
+  init(_ options: ServerOptions) throws(SocketError) {
+    socket = try UDPSocket(
+      bind: options.listen, bufferLength: options.bufferLength, in: options.namespace)
+    number = options.number
+    directory = options.directory
+    core = ServerCore(
+      ServerConfiguration(
+        number: options.number, incarnation: options.incarnation, hashSeed: options.hashSeed,
+        sessionsMax: options.sessionsMax, expectedKeys: options.expectedKeys))
+    output = SocketOutput(socket: socket, directory: options.directory)
+    queue = options.capacity.map {
+      EmulatedQueue(
+        operationsPerSecond: $0, capacity: options.queueMax,
+        datagramLengthMax: WireLimits.datagramLengthMax)
+    }
+  }
+
+  var totals: ServerTotals {
+    ServerTotals(core.totals, number: number, refusedBusy: refusedBusy, unsent: output.unsent)
+  }
+
+  /// When something waits to be served; nil: nothing does.
+  var nextDue: UInt64? { hasUnsent ? 0 : queue?.nextDue }
+
+  /// The kernel had no room for all answers; they are tried again in the next round.
+  var hasUnsent: Bool { !output.isEmpty }
+
+  // MARK: Receiving
+
+  /// Takes what has arrived, through `batch`, and serves or queues it. At most one batch, so that
+  /// no socket keeps the others waiting.
+  func receive(through batch: DatagramBatch) throws(SocketError) {
+    try batch.receive(from: socket)
+    let now = queue == nil ? 0 : MonotonicClock.now
+    let count = batch.count
+    for index in 0..<count {
+      let sender = batch.sender(index)
+      if queue == nil {
+        // The queue of a real server is what is left to do of what has arrived.
+        serve(batch[index], from: sender, load: count - index - 1, lateness: 0)
+      } else {
+        enqueue(batch[index], from: sender, now: now)
+      }
+    }
+    output.flush()
+  }
+
+  /// Serves what is due by now in the emulated queue.
+  func serveDue(now: UInt64) {
+    if let queue {
+      while queue.serveFirst(
+        dueBy: now,
+        { datagram, sender, due in
+          serve(
+            datagram, from: sender, load: queue.count,
+            lateness: UInt16(clamping: (now - due) / 10_000))
+        })
+      {}
+    }
+    output.flush()
+  }
+
+  private func enqueue(_ datagram: UnsafeRawBufferPointer, from sender: Endpoint, now: UInt64) {
+    guard let queue else { return }
+    guard ServerCore.service(of: datagram) != .atOnce else {
+      serve(datagram, from: sender, load: queue.count, lateness: 0)
+      return
+    }
+    guard !queue.append(datagram, from: sender, now: now) else { return }
+    refusedBusy += 1
+    output.sender = sender
+    core.refuseBusy(datagram, load: UInt16(clamping: queue.count), output: &output)
+  }
+
+  private func serve(
+    _ datagram: UnsafeRawBufferPointer, from sender: Endpoint, load: Int, lateness: UInt16
+  ) {
+    output.sender = sender
+    core.receive(
+      datagram, fromDirectory: sender.address == directory.address,
+      load: UInt16(clamping: load), lateness: lateness, output: &output)
+  }
+}
+
+/// Sends what a core wants sent, in batches.
+private struct SocketOutput: ServerOutput {
+  /// The source of the datagram that is being served.
+  var sender = Endpoint.any
+  /// Answers that the kernel had no room for and that found no room here either: lost datagrams.
+  private(set) var unsent: UInt64 = 0
+
+  private let socket: UDPSocket
+  private let directory: Endpoint
+  private let batch = DatagramBatch(capacity: 64, datagramLengthMax: WireLimits.datagramLengthMax)
+
+  init(socket: UDPSocket, directory: Endpoint) {
+    self.socket = socket
+    self.directory = directory
+  }
+
+  var isEmpty: Bool { batch.isEmpty }
+
+  mutating func send(
+    _ header: Header, key: UnsafeRawBufferPointer, value: UnsafeRawBufferPointer,
+    to destination: ServerDestination
+  ) {
+    if batch.isFull { flush() }
+    let isAdded = batch.append(to: destination == .sender ? sender : directory) { room in
+      header.encode(into: room)
+      let keyEnd = WireLimits.headerLength + key.count
+      UnsafeMutableRawBufferPointer(rebasing: room[WireLimits.headerLength..<keyEnd])
+        .copyMemory(from: key)
+      UnsafeMutableRawBufferPointer(rebasing: room[keyEnd...]).copyMemory(from: value)
+      return keyEnd + value.count
+    }
+    if !isAdded { unsent += 1 }
+  }
+
+  /// Hands over to the kernel what it has room for. A datagram that it refuses for good is a lost
+  /// one, as any datagram may be: the client asks again.
+  mutating func flush() {
+    guard !batch.isEmpty else { return }
+    do {
+      try batch.send(on: socket)
+    } catch {
+      unsent += UInt64(batch.count)
+      batch.removeAll()
+    }
+  }
+}

@@ -1,0 +1,147 @@
+public import Logging
+public import Sockets
+internal import Synchronization
+internal import Wire
+
+#if canImport(Glibc)
+  internal import Glibc
+#elseif canImport(Musl)
+  internal import Musl
+#endif
+
+/// Servers that run on one thread: one of them, or all of an emulated rack. Thread-safe.
+///
+/// ```swift
+/// let servers = try RunningServers([options], logger: logger)
+/// servers.waitForEnd()  // until stop() is called elsewhere
+/// ```
+public final class RunningServers: Sendable {
+  /// Where they listen, in the order of the options.
+  public let endpoints: [Endpoint]
+
+  private let control: LoopControl
+  private let thread: BackgroundThread
+
+  /// Opens the sockets and begins to serve. Throws when a socket cannot be had; then none is kept.
+  public init(_ options: [ServerOptions], logger: Logger) throws(SocketError) {
+    let control = try LoopControl()
+    let loop = try ServerLoop(options, control: control, logger: logger)
+    endpoints = loop.servers.map(\.socket.local)
+    self.control = control
+    thread = try BackgroundThread(name: "hotrack server", owning: loop) { $0.run() }
+  }
+
+  /// Makes the servers end after what they are doing now.
+  public func stop() {
+    control.isStopping.store(true, ordering: .releasing)
+    control.wakeUp.signal()
+  }
+
+  /// Waits until the servers have ended; returns what each has done. Throws what the loop could not
+  /// go on after.
+  @discardableResult
+  public func waitForEnd() throws(SocketError) -> [ServerTotals] {
+    thread.join()
+    let outcome = control.outcome.withLock { $0 }
+    return try outcome.get()
+  }
+
+  /// Stops and waits.
+  deinit {
+    stop()
+    thread.join()
+  }
+}
+
+/// What the loop's thread shares with others.
+final class LoopControl: Sendable {
+  let isStopping = Atomic(false)
+  let wakeUp: WakeUp
+  let outcome = Mutex<Result<[ServerTotals], SocketError>>(.success([]))
+
+  init() throws(SocketError) { wakeUp = try WakeUp() }
+}
+
+/// The packet loop. A class, since it owns what must live as long as the loop runs.
+final class ServerLoop {
+  let servers: [HostedServer]
+  private let poll: EventPoll
+  /// Longer by one byte than any datagram may be, so that one that was cut is not taken for whole.
+  private let batch = DatagramBatch(
+    capacity: 64, datagramLengthMax: WireLimits.datagramLengthMax + 1)
+  private let control: LoopControl
+  private let logger: Logger
+  private let isEmulated: Bool
+
+  /// At thousands of requests a second spread over many sockets, a wake-up for each packet costs
+  /// more than serving it: rounds of emulated servers are at least this far apart. Nanoseconds.
+  private static let tick: UInt64 = 200_000
+  private static let wakeUpToken = UInt64.max
+
+  init(
+    _ options: [ServerOptions], control: LoopControl, logger: Logger
+  ) throws(SocketError) {
+    var servers: [HostedServer] = []
+    let poll = try EventPoll()
+    for one in options {
+      let server = try HostedServer(one)
+      try poll.add(server.socket.descriptor, token: UInt64(servers.count))
+      servers.append(server)
+    }
+    try poll.add(control.wakeUp.descriptor, token: Self.wakeUpToken)
+    self.servers = servers
+    self.poll = poll
+    self.control = control
+    self.logger = logger
+    isEmulated = options.contains { $0.capacity != nil }
+  }
+
+  /// Serves until it is told to stop.
+  func run() {
+    if isEmulated { BackgroundThread.setTimerSlack(nanoseconds: 1) }
+    do throws(SocketError) {
+      while !control.isStopping.load(ordering: .acquiring) { try round() }
+      control.outcome.withLock { $0 = .success(servers.map(\.totals)) }
+    } catch {
+      logger.critical("the server has to end: \(error)")
+      control.outcome.withLock { $0 = .failure(error) }
+    }
+  }
+
+  private func round() throws(SocketError) {
+    var failure: SocketError?
+    try poll.wait(until: nextDue) { token, _ in
+      guard token != Self.wakeUpToken else {
+        control.wakeUp.clear()
+        return
+      }
+      do throws(SocketError) {
+        try servers[Int(token)].receive(through: batch)
+      } catch {
+        failure = error
+      }
+    }
+    if let failure { throw failure }
+    let now = MonotonicClock.now
+    for server in servers {
+      if let due = server.nextDue, due <= now { server.serveDue(now: now) }
+    }
+    if isEmulated || servers.contains(where: \.hasUnsent) { rest(since: now) }
+  }
+
+  private var nextDue: UInt64? {
+    var next: UInt64?
+    for server in servers {
+      if let due = server.nextDue { next = min(next ?? due, due) }
+    }
+    return next
+  }
+
+  private func rest(since start: UInt64) {
+    let end = start + Self.tick
+    let now = MonotonicClock.now
+    guard now < end else { return }
+    var time = timespec(tv_sec: 0, tv_nsec: Int(end - now))
+    nanosleep(&time, nil)
+  }
+}

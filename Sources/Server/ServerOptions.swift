@@ -1,0 +1,62 @@
+public import Sockets
+internal import Wire
+
+/// Everything about one server that is to be run.
+public struct ServerOptions: Sendable {
+  /// Its number in the rack, 0...31.
+  public var number: UInt8
+  /// Where it listens.
+  public var listen: Endpoint
+  /// The rack's address: copies are sent there, and only from this address the controller's
+  /// messages are taken.
+  public var directory: Endpoint
+  /// The rack's seed of the key hash.
+  public var hashSeed: UInt64 = 0
+  /// Of this start of the server. Drawn at random, and never used again.
+  public var incarnation = UInt64.random(in: 1...(.max))
+  /// Operations per second of an emulated server; nil: as fast as it can.
+  public var capacity: Double?
+  /// Datagrams that may wait at an emulated server; more are answered `busy`.
+  public var queueMax = 200
+  /// Clients whose sessions are remembered.
+  public var sessionsMax = 65_536
+  /// Keys for which there is room at the start; the table grows beyond.
+  public var expectedKeys = 1024
+  /// Bytes of the socket's buffers.
+  public var bufferLength = 16 << 20
+  /// Where the socket lives; nil: in the network namespace of this process. Needs CAP_SYS_ADMIN.
+  public var namespace: NetworkNamespace?
+
+  /// A real server.
+  public init(number: UInt8, listen: Endpoint, directory: Endpoint) {
+    precondition(Int(number) < WireLimits.serversMax, "a rack has at most 32 servers")
+    self.number = number
+    self.listen = listen
+    self.directory = directory
+  }
+}
+
+/// What a server has done since its start.
+public struct ServerTotals: Sendable, Equatable, Codable {
+  public var number: UInt8
+  public var reads: UInt64
+  public var writes: UInt64
+  public var copiesStored: UInt64
+  /// Requests answered with anything but ok and not found; those answered `busy` by a full queue
+  /// included.
+  public var refused: UInt64
+  /// Requests and copies that found no room in the emulated queue.
+  public var refusedBusy: UInt64
+  /// Answers that the kernel had no room for.
+  public var unsent: UInt64
+
+  init(_ body: ProbeBody, number: UInt8, refusedBusy: UInt64, unsent: UInt64) {
+    self.number = number
+    reads = body.reads
+    writes = body.writes
+    copiesStored = body.copiesStored
+    refused = body.refused
+    self.refusedBusy = refusedBusy
+    self.unsent = unsent
+  }
+}

@@ -1,0 +1,200 @@
+import ArgumentParser
+import Dispatch
+import Foundation
+import Logging
+import Server
+import Sockets
+import Wire
+
+/// `hotrack server`: runs one storage server, or several emulated ones in one process.
+struct ServerCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "server",
+    abstract: "Run a storage server of a rack.",
+    discussion: """
+      A server keeps its keys in memory. It serves nothing until the rack's controller has admitted \
+      it, and ends at SIGTERM or SIGINT.
+
+      With --capacity it emulates a server of limited speed: each request and each stored copy \
+      takes 1/OPS seconds, in order of arrival; what finds --queue others waiting is answered \
+      `busy`. Several emulated servers may share one process, each in a network namespace of its \
+      own:
+
+        hotrack server --directory 10.0.0.1 --capacity 1000 \\
+          --server 0=10.0.1.2@rack-s0 --server 1=10.0.1.3@rack-s1
+
+      Exit codes: 0 ended by a signal, 1 it could not run, 64 usage.
+      """)
+
+  @Option(help: "Its number in the rack, 0 to 31.")
+  var number: UInt8?
+
+  @Option(help: "The address to serve on: ADDRESS[:PORT].", transform: endpoint)
+  var listen: Endpoint?
+
+  @Option(
+    help: ArgumentHelp(
+      "Instead of --number and --listen, and repeatable: one server of several.",
+      valueName: "NUMBER=ADDRESS[:PORT][@NAMESPACE]"),
+    transform: ServerPlacement.init(parsing:))
+  var server: [ServerPlacement] = []
+
+  @Option(help: "The rack's address: ADDRESS[:PORT].", transform: endpoint)
+  var directory: Endpoint
+
+  @Option(help: "The rack's hash seed.")
+  var seed: UInt64 = 0
+
+  @Option(help: ArgumentHelp("Emulate a server of this speed.", valueName: "ops"))
+  var capacity: Double?
+
+  @Option(help: "Requests that may wait at an emulated server.")
+  var queue = 200
+
+  @Option(help: "Run the server in this network namespace (needs root).")
+  var namespace: String?
+
+  @Flag(help: "Print one JSON object when it serves, and one at its end for each server.")
+  var json = false
+
+  @Flag(help: "Log more to standard error.")
+  var verbose = false
+
+  func validate() throws {
+    let isOne = number != nil || listen != nil || namespace != nil
+    guard isOne != !server.isEmpty else {
+      throw ValidationError("give either --number and --listen, or --server once or more")
+    }
+    if isOne, number == nil || listen == nil {
+      throw ValidationError("--number and --listen belong together")
+    }
+    for number in placements.map(\.number) where Int(number) >= WireLimits.serversMax {
+      throw ValidationError("server \(number): a rack's servers are numbered 0 to 31")
+    }
+    guard Set(placements.map(\.number)).count == placements.count else {
+      throw ValidationError("two servers have the same number: each needs its own")
+    }
+    if let capacity, !(capacity > 0 && capacity <= 100_000_000) {
+      throw ValidationError("--capacity must be above 0 and at most 100000000 operations a second")
+    }
+    guard (1...65_535).contains(queue) else {
+      throw ValidationError("--queue must be 1 to 65535; racks are meant to run with 200 or more")
+    }
+  }
+
+  func run() throws {
+    var logger = Logger(label: "hotrack.server") { StreamLogHandler.standardError(label: $0) }
+    logger.logLevel = verbose ? .debug : .warning
+    // Blocked signals would end the process before its totals are told.
+    let signals = [SIGTERM, SIGINT].map { signal -> any DispatchSourceSignal in
+      Foundation.signal(signal, SIG_IGN)
+      return DispatchSource.makeSignalSource(signal: signal, queue: .global())
+    }
+    let servers: RunningServers
+    do {
+      servers = try RunningServers(placements.map(options), logger: logger)
+    } catch {
+      FileHandle.standardError.write(Data("hotrack server: \(error)\n".utf8))
+      throw ExitCode(1)
+    }
+    for signal in signals {
+      signal.setEventHandler { servers.stop() }
+      signal.resume()
+    }
+    for (placement, endpoint) in zip(placements, servers.endpoints) {
+      tell(Greeting(number: placement.number, listen: "\(endpoint)", self))
+    }
+    do {
+      let totals = try servers.waitForEnd()
+      if json { totals.forEach { tell($0) } }
+    } catch {
+      throw ExitCode(1)
+    }
+    withExtendedLifetime(signals) {}
+  }
+
+  private var placements: [ServerPlacement] {
+    guard let number, let listen else { return server }
+    return [ServerPlacement(number: number, listen: listen, namespace: namespace)]
+  }
+
+  private func options(_ placement: ServerPlacement) -> ServerOptions {
+    var options = ServerOptions(
+      number: placement.number, listen: placement.listen, directory: directory)
+    options.hashSeed = seed
+    options.capacity = capacity
+    options.queueMax = queue
+    options.namespace = placement.namespace.map { NetworkNamespace($0) }
+    return options
+  }
+
+  private func tell(_ greeting: Greeting) {
+    if json {
+      tell(greeting as any Encodable)
+    } else {
+      FileHandle.standardOutput.write(Data((greeting.text + "\n").utf8))
+    }
+  }
+
+  private func tell(_ object: any Encodable) {
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+    guard let line = try? encoder.encode(object) else { return }
+    FileHandle.standardOutput.write(line + Data("\n".utf8))
+  }
+}
+
+/// What a server says when it serves.
+private struct Greeting: Encodable {
+  var number: UInt8
+  var listen: String
+  var directory: String
+  var emulated: Bool
+  var capacity: Double?
+
+  init(number: UInt8, listen: String, _ command: ServerCommand) {
+    self.number = number
+    self.listen = listen
+    directory = "\(command.directory)"
+    emulated = command.capacity != nil
+    capacity = command.capacity
+  }
+
+  var text: String {
+    let speed = capacity.map { ", emulated: \(String(format: "%g", $0)) operations per second" }
+    return "server \(number) serves \(listen) for the rack \(directory)\(speed ?? "")"
+  }
+}
+
+/// One server of several: NUMBER=ADDRESS[:PORT][@NAMESPACE].
+struct ServerPlacement {
+  var number: UInt8
+  var listen: Endpoint
+  var namespace: String?
+
+  init(number: UInt8, listen: Endpoint, namespace: String?) {
+    self.number = number
+    self.listen = listen
+    self.namespace = namespace
+  }
+
+  init(parsing text: String) throws {
+    let halves = text.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
+    guard halves.count == 2, let number = UInt8(halves[0]) else {
+      throw ValidationError(
+        "\"\(text)\" is not NUMBER=ADDRESS[:PORT][@NAMESPACE], as in 3=10.0.1.3")
+    }
+    let parts = halves[1].split(separator: "@", maxSplits: 1, omittingEmptySubsequences: false)
+    self.init(
+      number: number, listen: try endpoint(String(parts[0])),
+      namespace: parts.count == 2 ? String(parts[1]) : nil)
+  }
+}
+
+private func endpoint(_ text: String) throws -> Endpoint {
+  do {
+    return try Endpoint(parsing: text, defaultPort: WireLimits.port)
+  } catch {
+    throw ValidationError("\(error)")
+  }
+}
