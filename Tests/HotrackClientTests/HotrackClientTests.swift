@@ -54,6 +54,8 @@ extension ScriptedRack {
       let client = try rack.client()
       let version = try await client.set("key", "value")
       #expect(try await client.get("key")?.version == version)
+      // The first version that the rack gave: no attempt took effect anew.
+      #expect(version == Version.first(ofEpoch: 1) + 1)
       let attempts = rack.attempts(.set)
       #expect(attempts.count == 4)
       #expect(Set(attempts.map(\.sequence)).count == 1)
