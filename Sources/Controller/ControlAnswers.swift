@@ -1,0 +1,86 @@
+internal import ControllerCore
+internal import DataPlane
+internal import Directory
+internal import Glibc
+internal import Sockets
+internal import Wire
+
+extension ControllerLoop {
+  /// What the control socket answers.
+  func answer(_ request: ControlRequest) -> ControlAnswer {
+    var answer = ControlAnswer.done
+    do throws(ControlProblem) {
+      switch request.command {
+      case .status: answer.status = status()
+      case .keys: answer.keys = core.state.keys.prefix(try limit(request)).map(ControlKey.init)
+      case .servers: answer.servers = servers()
+      case .counters: answer.counters = counters()
+      case .events:
+        let since = request.since ?? 0
+        answer.events = events.events.filter { $0.number > since }.suffix(try limit(request))
+      case .promote:
+        let key = try request.keyBytes()
+        try order(.promote(keyHash: hash(key), key: key))
+      case .demote: try order(.demote(keyHash: hash(try request.keyBytes())))
+      case .retarget: try order(.retarget(keyHash: hash(try request.keyBytes())))
+      case .demoteAll: try order(.demoteAll)
+      case .floor: try order(.floor)
+      case .automatic:
+        guard let on = request.on else { throw ControlProblem("automatic needs on") }
+        try order(.setAutomatic(on))
+      }
+    } catch {
+      return .refused(error.text)
+    }
+    return answer
+  }
+
+  private func limit(_ request: ControlRequest) throws(ControlProblem) -> Int {
+    let limit = request.limit ?? 1000
+    guard limit >= 0 else { throw ControlProblem("limit is less than 0") }
+    return limit
+  }
+
+  private func hash(_ key: [UInt8]) -> UInt64 { KeyHash.of(key, seed: options.hashSeed) }
+
+  private func order(_ command: ControllerCommand) throws(ControlProblem) {
+    do {
+      try handle(.command(command))
+    } catch {
+      throw ControlProblem("\(error)")
+    }
+  }
+
+  private func counters() -> [String: UInt64] {
+    Dictionary(plane.packetCounts().map { ($0.name, $0.packets) }) { first, _ in first }
+  }
+
+  private func status() -> ControlStatus {
+    let state = core.state
+    return ControlStatus(
+      rack: options.name, address: options.rack.description, process: getpid(),
+      uptimeSeconds: Double(MonotonicClock.now - startedAt) / 1e9, epoch: state.epoch,
+      generation: state.generation, serving: state.serving, automatic: state.automatic,
+      quiet: core.isQuiet, rate: state.rate, sampleInterval: state.sampleInterval,
+      hotKeys: state.keys.count, inTransition: state.inTransition, movingSlots: state.movingSlots,
+      serversAlive: state.servers.count { $0.phase == .alive }, servers: state.servers.count,
+      totals: state.totals, counters: counters())
+  }
+
+  private func servers() -> [ControlServer] {
+    let counts = plane.serverCounts()
+    let endpoints = options.servers
+    return core.state.servers.map { server in
+      let number = Int(server.number)
+      return ControlServer(
+        number: server.number,
+        address: endpoints.first { $0.number == server.number }?.endpoint.description ?? "",
+        phase: server.phase, incarnation: hexadecimal(server.incarnation), load: server.load,
+        assumedLoad: plane.memory.load(ofServer: number), slots: server.slots, keys: server.keys,
+        readRate: rates.rate(4 * number), writeRate: rates.rate(4 * number + 1),
+        copyRate: rates.rate(4 * number + 2), replyRate: rates.rate(4 * number + 3),
+        reads: counts[number].reads, writes: counts[number].writes, copies: counts[number].copies,
+        replies: counts[number].replies, refused: server.refused)
+    }
+  }
+}

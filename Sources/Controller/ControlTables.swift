@@ -1,0 +1,190 @@
+internal import ControllerCore
+internal import Foundation
+
+/// Answers of a controller as people read them; at most 100 columns.
+public enum ControlTables {
+  static let columnsMax = 100
+
+  /// The hot keys, hottest first.
+  public static func keys(_ keys: [ControlKey]) -> String {
+    guard !keys.isEmpty else { return "no hot keys" }
+    let table = TextTable(columns: [
+      .init("KEY"), .init("RATE/S", isNumber: true), .init("SHARE", isNumber: true),
+      .init("READS", isNumber: true), .init("MODE"), .init("HOME", isNumber: true),
+      .init("REPLICAS"), .init("VERSION", isNumber: true), .init("COPIES", isNumber: true),
+    ])
+    return table.text(
+      keys.map { key in
+        [
+          key.key, count(key.rate), percent(key.share), percent(key.readShare), key.mode.rawValue,
+          String(key.home), numbers(key.replicas), version(key.version), String(key.copies),
+        ]
+      }, shrinking: 0, to: columnsMax)
+  }
+
+  /// The servers, by number.
+  public static func servers(_ servers: [ControlServer]) -> String {
+    let table = TextTable(columns: [
+      .init("NO", isNumber: true), .init("ADDRESS"), .init("STATE"), .init("INCARNATION"),
+      .init("LOAD", isNumber: true), .init("SLOTS", isNumber: true),
+      .init("KEYS", isNumber: true), .init("READS/S", isNumber: true),
+      .init("WRITES/S", isNumber: true), .init("REPLIES/S", isNumber: true),
+      .init("COPIES/S", isNumber: true),
+    ])
+    return table.text(
+      servers.map { server in
+        [
+          String(server.number), server.address, server.phase.rawValue,
+          server.incarnation.allSatisfy { $0 == "0" } ? "-" : String(server.incarnation.prefix(8)),
+          String(server.load), String(server.slots), count(Double(server.keys)),
+          count(server.readRate), count(server.writeRate), count(server.replyRate),
+          count(server.copyRate),
+        ]
+      }, shrinking: 1, to: columnsMax)
+  }
+
+  /// The rack as a whole.
+  public static func status(_ status: ControlStatus) -> String {
+    let totals = status.totals
+    var lines = [
+      ("rack", "\(status.rack) at \(status.address)"),
+      ("controller", "process \(status.process), up \(duration(status.uptimeSeconds))"),
+      ("epoch", "\(status.epoch), generation \(status.generation)"),
+      ("serving", status.serving ? "yes" : "no"),
+      ("servers", "\(status.serversAlive) of \(status.servers) alive"),
+      ("requests", "\(count(status.rate))/s, one of \(status.sampleInterval) sampled"),
+      (
+        "hot keys",
+        "\(status.hotKeys), chosen \(status.automatic ? "automatically" : "by command only")"
+      ),
+      (
+        "under way",
+        status.movingSlots
+          ? "slots of lost servers move"
+          : status.inTransition == 0
+            ? (status.quiet ? "nothing" : "something waits")
+            : "transition of \(status.inTransition) keys"
+      ),
+      (
+        "transitions",
+        "\(totals.promotions) promotions, \(totals.demotions) demotions, "
+          + "\(totals.retargets) retargets, \(totals.givenUp) given up"
+      ),
+      (
+        "lost",
+        "\(totals.serversLost) servers, \(totals.keysLost) keys; "
+          + "\(totals.bans) key hashes banned"
+      ),
+    ]
+    lines += counters(status.counters)
+    let width = lines.map(\.0.count).max() ?? 0
+    return lines.map { name, text in
+      name + String(repeating: " ", count: width - name.count + 2) + text
+    }.joined(separator: "\n")
+  }
+
+  /// The data plane's counters that are not zero, the drops apart.
+  private static func counters(_ counters: [String: UInt64]) -> [(String, String)] {
+    let counted = counters.filter { $0.value > 0 }.sorted { $0.key < $1.key }
+    let (drops, others) = (
+      counted.filter { $0.key.hasPrefix("drop_") }, counted.filter { !$0.key.hasPrefix("drop_") }
+    )
+    let total = drops.reduce(0) { $0 + $1.value }
+    return others.map { ($0.key, String($0.value)) } + [("dropped", String(total))]
+      + drops.map { ("  " + $0.key.dropFirst(5), String($0.value)) }
+  }
+
+  // MARK: Numbers
+
+  /// A count or rate in at most six places, as in 7, 12345, 123k, 45.6M.
+  static func count(_ value: Double) -> String {
+    let value = max(0, value)
+    switch value {
+    case ..<99_999.5: return String(Int(value.rounded()))
+    case ..<999_500: return String(format: "%.0fk", value / 1e3)
+    case ..<999_500_000: return String(format: "%.1fM", value / 1e6)
+    default: return String(format: "%.1fG", value / 1e9)
+    }
+  }
+
+  static func percent(_ share: Double) -> String {
+    share > 0 && share < 0.0995
+      ? String(format: "%.1f%%", share * 100) : String(format: "%.0f%%", share * 100)
+  }
+
+  /// "epoch:counter"; "-": none.
+  static func version(_ version: UInt64) -> String {
+    version == 0 ? "-" : "\(version >> 48):\(version & 0xffff_ffff_ffff)"
+  }
+
+  /// Ascending numbers, with runs drawn together: "0-3,7"; "-": none.
+  static func numbers(_ numbers: [UInt8]) -> String {
+    var runs: [ClosedRange<UInt8>] = []
+    for number in numbers {
+      if let last = runs.last, last.upperBound + 1 == number {
+        runs[runs.count - 1] = last.lowerBound...number
+      } else {
+        runs.append(number...number)
+      }
+    }
+    let parts = runs.map { run in
+      switch run.count {
+      case 1: "\(run.lowerBound)"
+      case 2: "\(run.lowerBound),\(run.upperBound)"
+      default: "\(run.lowerBound)-\(run.upperBound)"
+      }
+    }
+    let text = parts.joined(separator: ",")
+    let widthMax = 16
+    guard text.count > widthMax else { return text.isEmpty ? "-" : text }
+    // Sixteen of 32 in the worst order do not fit: say how many there are.
+    return text.prefix(widthMax - 5) + "…(\(numbers.count))"
+  }
+
+  static func duration(_ seconds: Double) -> String {
+    let seconds = Int(seconds)
+    return switch seconds {
+    case ..<120: "\(seconds) s"
+    case ..<7200: "\(seconds / 60) min \(seconds % 60) s"
+    default: "\(seconds / 3600) h \(seconds % 3600 / 60) min"
+    }
+  }
+}
+
+/// Columns of text, two spaces between them.
+struct TextTable {
+  struct Column {
+    var title: String
+    /// Numbers stand at the right of their column.
+    var isNumber: Bool
+
+    init(_ title: String, isNumber: Bool = false) {
+      self.title = title
+      self.isNumber = isNumber
+    }
+  }
+
+  let columns: [Column]
+
+  /// The lines; the column `shrinking` gives up what the others need within `widthMax`.
+  func text(_ rows: [[String]], shrinking: Int, to widthMax: Int) -> String {
+    var widths = columns.indices.map { column in
+      ([columns[column].title] + rows.map { $0[column] }).map(\.count).max() ?? 0
+    }
+    let total = widths.reduce(0, +) + 2 * (columns.count - 1)
+    widths[shrinking] -= min(max(0, total - widthMax), max(0, widths[shrinking] - 8))
+    return ([columns.map(\.title)] + rows).map { row in
+      let cells = columns.indices.map { column -> String in
+        let cell = cut(row[column], to: widths[column])
+        let padding = String(repeating: " ", count: widths[column] - cell.count)
+        return columns[column].isNumber ? padding + cell : cell + padding
+      }
+      let line = cells.joined(separator: "  ")
+      return String(line.reversed().drop { $0 == " " }.reversed())
+    }.joined(separator: "\n")
+  }
+
+  private func cut(_ text: String, to width: Int) -> String {
+    text.count <= width ? text : text.prefix(width - 1) + "…"
+  }
+}

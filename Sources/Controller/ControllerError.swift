@@ -1,0 +1,72 @@
+internal import Glibc
+
+/// Why a controller cannot run, and what to do about it.
+public enum ControllerError: Error, Equatable, Sendable, CustomStringConvertible {
+  /// The options contradict themselves.
+  case options(String)
+  /// An interface of the rack does not exist in this network namespace.
+  case noSuchInterface(String)
+  /// The kernel does not know the MAC address of a server.
+  case unknownMAC(server: UInt8, address: String, interface: String)
+  /// The state file cannot be read or written.
+  case stateFile(path: String, doing: String, code: Int32)
+  /// The state file is not one that a controller wrote.
+  case stateFileCorrupt(path: String, reason: String)
+  /// Another controller uses the state file.
+  case stateFileTaken(path: String)
+  /// All 65,535 epochs were used.
+  case epochsUsedUp(path: String)
+  /// Another controller listens on the control socket.
+  case controllerRunning(socket: String)
+  /// The control socket cannot be had.
+  case socket(path: String, doing: String, code: Int32)
+  /// Something that is no socket has the control socket's path.
+  case notASocket(path: String)
+  /// The control socket's path is longer than the kernel allows.
+  case socketPathTooLong(path: String)
+
+  /// What is wrong, and what the reader can do.
+  public var description: String {
+    switch self {
+    case .options(let what):
+      what
+    case .noSuchInterface(let name):
+      "there is no interface \(name) in this network namespace: `ip link` lists those there are"
+    case .unknownMAC(let server, let address, let interface):
+      """
+      the MAC address of server \(server) (\(address)) is not known: give it in the configuration, \
+      or let the kernel learn it with `ping -c 1 -I \(interface) \(address)`
+      """
+    case .stateFile(let path, let doing, let code):
+      """
+      cannot \(doing) the state file \(path) (\(Self.text(code))): it keeps the epoch over \
+      restarts; name a file on a writable disk with --state
+      """
+    case .stateFileCorrupt(let path, let reason):
+      """
+      the state file \(path) is damaged (\(reason)): restore it, or write the two lines \
+      "hotrack state 1" and "epoch N" into it, N being no less than any epoch this rack ever had
+      """
+    case .stateFileTaken(let path):
+      "another controller is running with the state file \(path): stop it, or name another file"
+    case .epochsUsedUp(let path):
+      """
+      all 65535 epochs are used up (\(path)): stop all servers and clients of this rack, delete \
+      the file, and start them again empty
+      """
+    case .controllerRunning(let socket):
+      "another controller is running: it listens on \(socket); stop it, or name another --socket"
+    case .socket(let path, let doing, let code):
+      """
+      cannot \(doing) the control socket \(path) (\(Self.text(code))): name a path that this user \
+      may create with --socket
+      """
+    case .notASocket(let path):
+      "\(path) is in the way of the control socket and is no socket: name another with --socket"
+    case .socketPathTooLong(let path):
+      "the path of the control socket is longer than 107 bytes: \(path)"
+    }
+  }
+
+  private static func text(_ code: Int32) -> String { String(cString: strerror(code)) }
+}

@@ -1,0 +1,281 @@
+package import ControllerCore
+internal import DataPlane
+internal import Directory
+internal import Glibc
+package import Logging
+package import Sockets
+internal import Wire
+
+/// Runs a controller's core on a data plane, a UDP socket, a clock and a control socket: one
+/// thread that waits for all of them, and one beside it for grace periods.
+package final class ControllerLoop {
+  /// Between two ticks of the core. Nanoseconds.
+  private static let tickInterval: UInt64 = 10_000_000
+  /// Between two looks at the samples, as many come or none do. Nanoseconds.
+  private static let drainIntervals: ClosedRange<UInt64> = 1_000_000...5_000_000
+  /// A drain with more samples than this makes the next one come sooner.
+  private static let samplesMany = 32
+  /// Datagrams taken before the clock is looked at again.
+  private static let batchesPerPass = 4
+
+  private enum Token {
+    static let datagrams: UInt64 = 0
+    static let grace: UInt64 = 1
+    static let stop: UInt64 = 2
+    static let control: UInt64 = 3
+  }
+
+  let options: ControllerOptions
+  let plane: any DirectoryPlane
+  let log: Logger
+  var core: ControllerCore
+  var events = EventList()
+  var rates = RateWindow()
+  let startedAt: UInt64
+  private let socket: UDPSocket
+  private let stop: WakeUp
+  private let grace: GraceWaiter
+  private let poll: EventPoll
+  private let control: ControlReaders
+  private let arrived: DatagramBatch
+  private let leaving: DatagramBatch
+  private var isSendingBlocked = false
+  private var waiting: [ControllerEvent] = []
+  /// The servers' addresses, both ways.
+  private let endpoints: [UInt8: Endpoint]
+  private let numbers: [Endpoint: UInt8]
+  /// What the counts of a place were when its present entry was inserted.
+  private var countsBefore: [UInt32: (reads: UInt64, writes: UInt64)] = [:]
+  private var nextTick: UInt64 = 0
+  private var nextDrain: UInt64 = 0
+  private var drainInterval = drainIntervals.upperBound
+  private var isStopping = false
+  private var onServing: () -> Void
+
+  /// Nothing happens yet. `stop` ends the loop when it is signalled; `onServing` is called once,
+  /// when the rack begins to take requests.
+  package init(
+    _ options: ControllerOptions, core: ControllerCore, plane: any DirectoryPlane,
+    socket: UDPSocket, listener: ControlListener, stop: WakeUp, log: Logger,
+    onServing: @escaping () -> Void
+  ) throws(SocketError) {
+    self.options = options
+    self.core = core
+    self.plane = plane
+    self.socket = socket
+    self.stop = stop
+    self.log = log
+    self.onServing = onServing
+    startedAt = MonotonicClock.now
+    grace = try GraceWaiter(plane)
+    poll = try EventPoll()
+    control = try ControlReaders(listener, poll: poll, firstToken: Token.control)
+    arrived = DatagramBatch(capacity: 64, datagramLengthMax: WireLimits.datagramLengthMax + 1)
+    leaving = DatagramBatch(capacity: 256, datagramLengthMax: WireLimits.datagramLengthMax)
+    endpoints = Dictionary(uniqueKeysWithValues: options.servers.map { ($0.number, $0.endpoint) })
+    numbers = Dictionary(uniqueKeysWithValues: options.servers.map { ($0.endpoint, $0.number) })
+    try poll.add(socket.descriptor, token: Token.datagrams)
+    try poll.add(grace.finished.descriptor, token: Token.grace)
+    try poll.add(stop.descriptor, token: Token.stop)
+    control.answer = { [unowned self] in answer($0) }
+  }
+
+  /// Begins the epoch in the directory's memory and looks for the servers.
+  package func begin() throws(SocketError) {
+    try handle(.start(now: MonotonicClock.now))
+  }
+
+  /// Runs until `stop` is signalled.
+  package func run() throws(SocketError) {
+    while !isStopping {
+      try pass()
+    }
+  }
+
+  private func pass() throws(SocketError) {
+    var failure: SocketError?
+    control.beginPass()
+    try poll.wait(until: min(nextTick, nextDrain)) { token, readiness in
+      do throws(SocketError) {
+        try ready(token, readiness)
+      } catch {
+        failure = failure ?? error
+      }
+    }
+    if let failure { throw failure }
+    let now = MonotonicClock.now
+    if now >= nextDrain { try drainSamples(now) }
+    if now >= nextTick { try tick(now) }
+  }
+
+  private func ready(_ token: UInt64, _ readiness: Readiness) throws(SocketError) {
+    switch token {
+    case Token.datagrams:
+      if readiness.contains(.writable) { try flush() }
+      if readiness != .writable { try receive() }
+    case Token.grace:
+      for token in grace.takeFinished() { try handle(.graceElapsed(token: token)) }
+    case Token.stop:
+      isStopping = true
+    default:
+      control.handle(token, readiness)
+    }
+  }
+
+  // MARK: Events
+
+  /// Takes an answer only from where its server is.
+  private func receive() throws(SocketError) {
+    for _ in 0..<Self.batchesPerPass {
+      let count = try arrived.receive(from: socket)
+      for index in 0..<count {
+        guard let number = numbers[arrived.sender(index)],
+          let message = try? Message(datagram: arrived[index]), message.header.server == number
+        else { continue }
+        try handle(.received(message, server: number))
+      }
+      if count < arrived.capacity { return }
+    }
+  }
+
+  private func drainSamples(_ now: UInt64) throws(SocketError) {
+    var failure: SocketError?
+    let count = plane.drainSamples { sample in
+      guard failure == nil else { return }
+      do throws(SocketError) {
+        switch sample.kind {
+        case .collision: try handle(.otherKeySeen(keyHash: sample.keyHash))
+        case .request where sample.key.isEmpty: break
+        case .request:
+          try handle(
+            .sample(
+              keyHash: sample.keyHash, key: sample.key, operation: sample.operation,
+              weight: sample.weight))
+        }
+      } catch {
+        failure = error
+      }
+    }
+    if let failure { throw failure }
+    let next = count > Self.samplesMany ? drainInterval / 2 : drainInterval * 2
+    drainInterval = min(max(next, Self.drainIntervals.lowerBound), Self.drainIntervals.upperBound)
+    nextDrain = now + drainInterval
+  }
+
+  private func tick(_ now: UInt64) throws(SocketError) {
+    nextTick = now + Self.tickInterval
+    let entries = core.entriesInUse
+    let readings = zip(entries, plane.entryCounts(entries)).map { entry, counts in
+      var reading = plane.memory.reading(ofEntry: entry)
+      let before = countsBefore[entry] ?? (0, 0)
+      reading.reads = counts.reads &- before.reads
+      reading.writes = counts.writes &- before.writes
+      return reading
+    }
+    if now >= rates.nextSample {
+      rates.add(
+        plane.serverCounts().flatMap { [$0.reads, $0.writes, $0.copies, $0.replies] }, at: now)
+    }
+    try handle(.tick(now: now, entries: readings, nextVersion: plane.memory.nextVersion))
+  }
+
+  // MARK: Effects
+
+  /// Gives the core an event, and carries out what it wants done, in order.
+  ///
+  /// Messages leave together at the end. For the protocol that is a delay of the network: what is
+  /// published after a message was to be sent never depends on that the message has arrived.
+  func handle(_ event: ControllerEvent) throws(SocketError) {
+    waiting.append(event)
+    // Not begun anew by an event that an effect gives rise to.
+    guard waiting.count == 1 else { return }
+    var next = 0
+    while next < waiting.count {
+      for effect in core.handle(waiting[next]) { try apply(effect) }
+      next += 1
+    }
+    waiting.removeAll(keepingCapacity: true)
+    try flush()
+  }
+
+  private func apply(_ effect: ControllerEffect) throws(SocketError) {
+    switch effect {
+    case .publish(let change):
+      noteCounts(change)
+      plane.memory.apply(change)
+    case .send(let message, let server):
+      try send(message, to: server)
+    case .awaitGrace(let token):
+      grace.wait(token: token)
+    case .reserveVersions(let count, let token):
+      waiting.append(
+        .versionsReserved(token: token, first: plane.memory.reserveVersions(count)))
+    case .notice(let notice):
+      tell(notice)
+    }
+  }
+
+  /// An entry's counts begin at zero with it, whatever was counted at its place before.
+  private func noteCounts(_ change: DirectoryChange) {
+    switch change {
+    case .insert(let entry, _, _): countsBefore[entry] = plane.entryCounts([entry]).first
+    case .remove(let entry): countsBefore[entry] = nil
+    default: break
+    }
+  }
+
+  /// A message that finds no room is lost, as the network loses one; the core repeats it.
+  private func send(_ message: Message, to server: UInt8) throws(SocketError) {
+    guard let endpoint = endpoints[server] else { return }
+    let bytes = message.encoded()
+    if leaving.isFull { try flush() }
+    bytes.withUnsafeBytes { _ = leaving.append($0, to: endpoint) }
+  }
+
+  private func flush() throws(SocketError) {
+    guard !leaving.isEmpty || isSendingBlocked else { return }
+    try leaving.send(on: socket)
+    guard leaving.isEmpty == isSendingBlocked else { return }
+    isSendingBlocked = !leaving.isEmpty
+    try poll.change(
+      socket.descriptor, token: Token.datagrams,
+      to: isSendingBlocked ? [.readable, .writable] : .readable)
+  }
+
+  private func tell(_ notice: ControllerNotice) {
+    let text = notice.description
+    events.add(text)
+    switch notice {
+    case .serverLost, .serverOfAnotherEpoch, .serverMustRestart, .slotsMoved, .keyLost, .banned,
+      .banRefused:
+      log.warning("\(text)")
+    case .finished, .givenUp, .floorRaised:
+      log.debug("\(text)")
+    case .serving:
+      log.info("\(text)")
+      onServing()
+      onServing = {}
+    case .serverAdmitted:
+      log.info("\(text)")
+    }
+  }
+}
+
+/// The latest events, for those who ask.
+struct EventList {
+  /// Older ones are forgotten.
+  static let countMax = 1000
+
+  private(set) var events: [ControlEvent] = []
+  private var last: UInt64 = 0
+
+  mutating func add(_ text: String) {
+    last += 1
+    var time = timespec()
+    clock_gettime(CLOCK_REALTIME, &time)
+    let milliseconds = UInt64(time.tv_sec) * 1000 + UInt64(time.tv_nsec) / 1_000_000
+    events.append(ControlEvent(number: last, time: milliseconds, text: text))
+    // In blocks, so that forgetting costs little for each.
+    if events.count >= 2 * Self.countMax { events.removeFirst(Self.countMax) }
+  }
+}

@@ -1,0 +1,100 @@
+public import ControllerCore
+public import Sockets
+public import Wire
+
+/// What a controller is told at its start: its rack, and how to run it.
+public struct ControllerOptions: Sendable {
+  /// One storage server of the rack.
+  public struct Server: Sendable, Equatable {
+    /// 0...31, unique in the rack.
+    public var number: UInt8
+    /// Where it listens.
+    public var endpoint: Endpoint
+    /// The interface of this host behind which it is.
+    public var interface: String
+    /// Its MAC address, 6 bytes; nil: as the kernel's neighbour table has it.
+    public var mac: [UInt8]?
+
+    /// A server at this place.
+    public init(number: UInt8, endpoint: Endpoint, interface: String, mac: [UInt8]? = nil) {
+      self.number = number
+      self.endpoint = endpoint
+      self.interface = interface
+      self.mac = mac
+    }
+  }
+
+  /// Of the rack, for people.
+  public var name: String
+  /// Where clients send requests.
+  public var rack: Endpoint
+  /// The controller's UDP port, at the rack's address.
+  public var controlPort: UInt16
+  /// Of the key hash; the clients and servers have the same.
+  public var hashSeed: UInt64
+  /// The interfaces that carry the XDP program.
+  public var interfaces: [String]
+  /// Of the directory: a power of two, each with room for four hot keys.
+  public var buckets: Int
+  /// Versions that a state word can count, 16...2^30.
+  public var window: UInt32
+  /// Keeps the epoch.
+  public var stateFile: String
+  /// Path of the control socket, at most 107 bytes.
+  public var socket: String
+  public var policy = PolicyConfiguration()
+  public var times = ControllerTimes()
+  public var servers: [Server]
+
+  /// Options with the usual ports, sizes, policy and times.
+  public init(
+    name: String, rack: Endpoint, controlPort: UInt16 = WireLimits.controlPort,
+    hashSeed: UInt64 = 0, interfaces: [String], buckets: Int = 4096, window: UInt32 = 1 << 30,
+    stateFile: String, socket: String, servers: [Server]
+  ) {
+    self.name = name
+    self.rack = rack
+    self.controlPort = controlPort
+    self.hashSeed = hashSeed
+    self.interfaces = interfaces
+    self.buckets = buckets
+    self.window = window
+    self.stateFile = stateFile
+    self.socket = socket
+    self.servers = servers
+  }
+
+  /// Throws what would make a controller of these options impossible on any host.
+  func check() throws(ControllerError) {
+    guard !servers.isEmpty else { throw .options("a rack needs at least one server") }
+    guard !interfaces.isEmpty else { throw .options("a rack needs at least one interface") }
+    for (index, server) in servers.enumerated() {
+      guard server.number < WireLimits.serversMax else {
+        throw .options("there is no server \(server.number): servers are numbered 0 to 31")
+      }
+      guard !servers[..<index].contains(where: { $0.number == server.number }) else {
+        throw .options("server \(server.number) is there twice: give each a number of its own")
+      }
+      guard !servers[..<index].contains(where: { $0.endpoint == server.endpoint }) else {
+        throw .options("two servers are at \(server.endpoint): give each its own address or port")
+      }
+      guard interfaces.contains(server.interface) else {
+        throw .options(
+          "server \(server.number) is behind \(server.interface), which is not one of the rack's "
+            + "interfaces (\(interfaces.joined(separator: ", ")))")
+      }
+      guard server.mac.map({ $0.count == 6 }) ?? true else {
+        throw .options("the MAC address of server \(server.number) does not have 6 bytes")
+      }
+    }
+    guard controlPort != rack.port else {
+      throw .options("control port and rack port are both \(rack.port): choose two")
+    }
+    guard (16...(1 << 30)).contains(window) else {
+      throw .options("the version window is \(window): choose 16 to 1073741824")
+    }
+    guard buckets > 0, buckets & (buckets - 1) == 0, buckets <= 1 << 20 else {
+      throw .options("\(buckets) buckets: choose a power of two up to 1048576")
+    }
+  }
+}

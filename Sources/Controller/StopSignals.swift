@@ -1,0 +1,39 @@
+internal import Glibc
+internal import Sockets
+internal import Synchronization
+
+/// The descriptor that the signal handler writes to; -1: none.
+private let stopDescriptor = Atomic<Int32>(-1)
+
+/// Turns SIGTERM and SIGINT into an event for a loop, while it lives. One at a time.
+final class StopSignals {
+  /// Signalled by either signal.
+  let stop: WakeUp
+  private var before: [(signal: Int32, action: sigaction)] = []
+
+  init() throws(SocketError) {
+    stop = try WakeUp()
+    stopDescriptor.store(stop.descriptor, ordering: .sequentiallyConsistent)
+    for signal in [SIGTERM, SIGINT] {
+      var new = sigaction()
+      var old = sigaction()
+      new.__sigaction_handler.sa_handler = { _ in
+        // Only what a signal handler may do: an atomic load and a write.
+        let code = errno
+        var one: UInt64 = 1
+        _ = write(stopDescriptor.load(ordering: .relaxed), &one, 8)
+        errno = code
+      }
+      sigaction(signal, &new, &old)
+      before.append((signal, old))
+    }
+  }
+
+  deinit {
+    for entry in before {
+      var action = entry.action
+      sigaction(entry.signal, &action, nil)
+    }
+    stopDescriptor.store(-1, ordering: .sequentiallyConsistent)
+  }
+}

@@ -1,0 +1,71 @@
+import ArgumentParser
+import Configuration
+import Controller
+import Foundation
+
+/// What the commands that ask a controller share: where it listens, and how they fail.
+struct ControlOptions: ParsableArguments {
+  @Option(help: ArgumentHelp("The controller's control socket.", valueName: "path"))
+  var socket: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "The rack's name. Without this and --socket: the only controller on this host.",
+      valueName: "name"))
+  var rackName: String?
+
+  /// For the help of each command.
+  static let exitCodes = "Exit codes: 0 done, 1 refused or no controller, 64 wrong usage."
+
+  func validate() throws {
+    if socket != nil, rackName != nil {
+      throw ValidationError("--socket and --rack-name exclude each other")
+    }
+  }
+
+  /// Asks; prints why there is no answer, and exits.
+  func ask(_ command: String, _ request: ControlRequest) throws -> ControlAnswer {
+    do {
+      return try ControlClient(socket: path()).ask(request)
+    } catch let error as ControlClientError {
+      standardError("hotrack \(command): \(error)")
+    } catch let error as NoSingleController {
+      standardError("hotrack \(command): \(error.description)")
+    }
+    throw ExitCode(1)
+  }
+
+  private func path() throws(NoSingleController) -> String {
+    if let socket { return socket }
+    if let rackName { return RackFile.defaultSocket(rackName) }
+    let names = (try? FileManager.default.contentsOfDirectory(atPath: "/run/hotrack")) ?? []
+    let found = names.sorted().filter {
+      FileManager.default.fileExists(atPath: RackFile.defaultSocket($0))
+    }
+    guard found.count == 1, let name = found.first else {
+      throw NoSingleController(names: found)
+    }
+    return RackFile.defaultSocket(name)
+  }
+}
+
+private struct NoSingleController: Error {
+  let names: [String]
+
+  var description: String {
+    names.isEmpty
+      ? """
+      no controller is running at the usual place (/run/hotrack): start one with `hotrack \
+      controller --config rack.toml`, or name its socket with --socket
+      """
+      : "several racks are here: choose one with --rack-name (\(names.joined(separator: ", ")))"
+  }
+}
+
+/// One JSON value, as the control socket writes it.
+func printJSON(_ value: some Encodable) throws {
+  let encoder = JSONEncoder()
+  encoder.keyEncodingStrategy = .convertToSnakeCase
+  encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+  print(String(decoding: try encoder.encode(value), as: UTF8.self))
+}
