@@ -30,8 +30,8 @@ struct FakeServer {
   var entriesPerPart = 2
   /// Seen operations, for tests that count messages.
   var seen: [Operation: Int] = [:]
-  var executions: [String: UInt64] = [:]
-  var executedTwice = false
+  /// The latest write that took effect here for the first time.
+  var lastExecution: (client: UInt64, sequence: UInt64, version: UInt64)?
 
   init(number: UInt8, incarnation: UInt64) {
     self.number = number
@@ -264,6 +264,7 @@ struct FakeServer {
     }
     results[header.client, default: [:]][header.sequence] = Result(
       version: header.version, status: .ok, keyHash: hash)
+    lastExecution = (header.client, header.sequence, header.version)
     let held = Stored(version: header.version, value: message.value, generation: 0)
     return (isNewer ? copies(message, held, header.copyTargets) : [])
       + [answer(message, .set, .ok, version: header.version)]

@@ -124,6 +124,10 @@ import Wire
     rack.run(milliseconds: 10)
     #expect(rack.servers[2]?.results[9]?[sequence] != nil)
     rack.startServer(2)
+    // Its client asks again at every moment, between any two steps of the controller.
+    rack.betweenEffects = { [unowned rack] in
+      rack.request(.set, key, sequence: sequence, first: first, value: [1])
+    }
     var statuses: Set<Status> = []
     for _ in 0..<200 {
       let from = rack.replies.count
@@ -203,5 +207,52 @@ import Wire
     #expect(rack.servers[2]?.stored[key] == nil && rack.servers[1]?.stored[key] != nil)
     #expect(rack.servers.values.allSatisfy { $0.fences.isEmpty })
     #expect(rack.perform(.get, key, client: 10, sequence: 1)?.value == [1])
+  }
+
+  /// One client at a time, so that what a read may return is known: the last value written, or one
+  /// whose outcome was never told. A value may be lost, and said to be; it may not fall back.
+  @Test(arguments: UInt64(1)...40)
+  func whateverIsLostNoValueFallsBackAndNoWriteTakesEffectTwice(seed: UInt64) {
+    let rack = TestRack(servers: 4, seed: seed) {
+      $0.times.serverTimeout = 300_000_000
+      $0.times.transition = 150_000_000
+    }
+    rack.serve()
+    rack.network = .init(
+      loss: seed % 2 == 0 ? 0.1 : 0, duplication: seed % 2 == 0 ? 0.1 : 0,
+      delay: seed % 3 == 0 ? 6 : 1)
+    let keys = (0..<4).map { hash(homeOf: $0, of: 4, number: UInt64($0) + 1) }
+    var possible: [UInt64: Set<[UInt8]>] = [:]
+    var (answered, lost) = (0, 0)
+    for sequence in UInt64(1)...80 {
+      let key = keys.randomElement(using: &rack.random) ?? keys[0]
+      switch Int.random(in: 0..<16, using: &rack.random) {
+      case 0, 1, 2: rack.handle(.command(.promote(keyHash: key, key: testKey(key))))
+      case 3, 4: rack.handle(.command(.demote(keyHash: key)))
+      case 5: rack.handle(.command(.retarget(keyHash: key)))
+      case 6: rack.handle(.command(.floor))
+      case 7: rack.startServer(UInt8.random(in: 0..<4, using: &rack.random))
+      default: break
+      }
+      rack.run(milliseconds: Int.random(in: 0...30, using: &rack.random))
+      let value = [UInt8(sequence)]
+      let written = rack.perform(.set, key, sequence: sequence, value: value)
+      if written?.header.status == .ok {
+        possible[key] = [value]
+        answered += 1
+      } else {
+        possible[key, default: [[]]].insert(value)
+      }
+      rack.run(milliseconds: Int.random(in: 0...30, using: &rack.random))
+      let other = keys.randomElement(using: &rack.random) ?? keys[0]
+      guard let read = rack.perform(.get, other, client: 10, sequence: sequence) else { continue }
+      if read.header.status == .lost {
+        lost += 1
+      } else {
+        #expect(possible[other, default: [[]]].contains(read.value), "seed \(seed)")
+        possible[other] = [read.value]
+      }
+    }
+    #expect(answered > 30, "seed \(seed): \(answered) writes answered, \(lost) reads lost")
   }
 }

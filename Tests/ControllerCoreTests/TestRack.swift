@@ -49,6 +49,7 @@ final class TestRack {
   var reads: [UInt32: UInt64] = [:]
   var writes: [UInt32: UInt64] = [:]
   var graces: [(due: Int, UInt64)] = []
+  private var executed: [[UInt64]: UInt64] = [:]
   /// Off only where a deliberate fault breaks it.
   var checksReplicaSets = true
   /// Called after each effect; tests let packets pass there.
@@ -167,6 +168,7 @@ final class TestRack {
       guard !silent.contains(number), let answers = servers[number]?.receive(message) else {
         return
       }
+      checkExecution(number)
       for answer in answers {
         let isControl =
           [.fenceAck, .syncAck, .floorAck, .slotsAck, .probeAck, .admitAck]
@@ -234,6 +236,17 @@ final class TestRack {
       }
     }
     return nil
+  }
+
+  /// A write takes effect under at most one version, whatever was lost or sent twice.
+  private func checkExecution(_ number: UInt8) {
+    guard let execution = servers[number]?.lastExecution else { return }
+    servers[number]?.lastExecution = nil
+    let request = [execution.client, execution.sequence]
+    if let version = executed[request], version != execution.version {
+      Issue.record("\(request) took effect under \(version) and \(execution.version)")
+    }
+    executed[request] = execution.version
   }
 
   /// Every living server of a replica set stores at least the completed version.
