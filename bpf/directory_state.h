@@ -126,6 +126,7 @@ _Static_assert(sizeof(struct directory_control) == 2 * DIRECTORY_CACHE_LINE, "tw
   X(DROP_OUTSIDE_WINDOW, "drop_outside_window")                                                   \
   X(DROP_COPY_TARGET_DEAD, "drop_copy_target_dead")                                               \
   X(DROP_NO_RETURN_PATH, "drop_no_return_path") /* where to is not known */                       \
+  X(DROP_HOPS, "drop_hops")                     /* its time to live ran out */                    \
   X(DROP_NOT_SERVING, "drop_not_serving")                                                         \
   X(DROP_REWRITE, "drop_rewrite") /* the kernel refused a helper call */
 

@@ -41,6 +41,10 @@ struct plane_port {
   __u8 reserved[6];
 };
 
+struct plane_ports {
+  struct plane_port port[PLANE_PORTS];
+};
+
 struct plane_server_counts {
   __u64 reads; /* steered to it */
   __u64 writes;

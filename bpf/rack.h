@@ -117,6 +117,16 @@ DIRECTORY_INLINE void rack_answer(struct hotrack_header *h,
   h->value_length = 0;
 }
 
+/* A write on its way to the next rack, which stamps it anew: for it, a request with a version. */
+DIRECTORY_INLINE void rack_unstamp(struct hotrack_header *h) {
+  h->server = HOTRACK_NO_SERVER;
+  h->status = 0;
+  h->flags &= RACK_SWAP16(HOTRACK_FLAG_FORWARDED | HOTRACK_FLAG_RETRY);
+  h->epoch = 0;
+  h->load = 0;
+  h->generation = 0;
+}
+
 DIRECTORY_INLINE void rack_on_request(DIRECTORY *d, struct hotrack_header *h, int neighbour,
                                       struct rack_verdict *verdict) {
   struct directory_decision *decision = &verdict->decision;
@@ -193,6 +203,8 @@ DIRECTORY_INLINE void rack_on_report(DIRECTORY *d, struct hotrack_header *h, __u
   directory_on_report(d, &report, decision);
   if (decision->action != DIRECTORY_FORWARD)
     return;
+  if (!is_reply)
+    rack_unstamp(h);
 #pragma clang loop unroll(full)
   for (i = 0; i < 6; i++) {
     verdict->return_mac[i] = h->return_mac[i];

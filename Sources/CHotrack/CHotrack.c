@@ -9,6 +9,11 @@ void hotrack_rack_on_datagram(struct directory *d, struct hotrack_header *h, __u
   rack_on_datagram(d, h, length, sender, server, verdict);
 }
 
+enum packet_action hotrack_packet_handle(struct host_plane *plane, struct host_frame *frame,
+                                         __u32 *place) {
+  return packet_handle(plane, frame, place);
+}
+
 const char *hotrack_counter_name(__u32 counter) {
   static const char *const names[] = {
 #define X(name, text) text,

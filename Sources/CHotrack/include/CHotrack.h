@@ -8,11 +8,17 @@
 #include "../../../bpf/directory_maps_host.h"
 #include "../../../bpf/directory_control.h"
 #include "../../../bpf/rack.h"
-#include "../../../bpf/plane_state.h"
+#include "../../../bpf/plane_host.h"
+#include "../../../bpf/temperature.h"
+#include "../../../bpf/packet.h"
 
 /* rack_on_datagram of rack.h, not inlined: decides and stamps one datagram. */
 void hotrack_rack_on_datagram(struct directory *d, struct hotrack_header *h, __u32 length,
                               enum rack_sender sender, __u8 server, struct rack_verdict *verdict);
+
+/* packet_handle of packet.h, not inlined: decides, rewrites and counts one frame. */
+enum packet_action hotrack_packet_handle(struct host_plane *plane, struct host_frame *frame,
+                                         __u32 *place);
 
 /* The name of a counter as it stands on the screen, or NULL. */
 const char *hotrack_counter_name(__u32 counter);

@@ -1,0 +1,537 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0 */
+/*
+ * Frames: which are the rack's (docs/packets.md), who sent them, and how they are rewritten on the
+ * way to where rack.h sends them. One text for the XDP program and the host build; what differs,
+ * access to the frame and to what the plane keeps, is in plane_bpf.h and plane_host.h, one of which
+ * must be included first.
+ *
+ * To come without a second copy: IPv6 is another branch in packet_find, packet_address and the
+ * functions that write addresses; an interface that leads both ways (one-arm mode) is a frame that
+ * leaves by the port it came in by; TC is another plane_….h.
+ */
+#ifndef HOTRACK_PACKET_H
+#define HOTRACK_PACKET_H
+
+#include "rack.h"
+
+struct packet_ethernet {
+  __u8 destination[6];
+  __u8 source[6];
+  __be16 type;
+} HOTRACK_LAYOUT(2);
+
+struct packet_vlan {
+  __be16 tag;
+  __be16 type;
+} HOTRACK_LAYOUT(2);
+
+struct packet_ipv4 {
+  __u8 version_and_length; /* 0x45: no options */
+  __u8 service;
+  __be16 length;
+  __be16 identification;
+  __be16 fragment;
+  __u8 hops; /* time to live */
+  __u8 protocol;
+  __be16 check;
+  __be32 source;
+  __be32 destination;
+} HOTRACK_LAYOUT(4);
+
+struct packet_udp {
+  __be16 source;
+  __be16 destination;
+  __be16 length;
+  __be16 check;
+} HOTRACK_LAYOUT(4);
+
+#define PACKET_TYPE_IPV4     RACK_SWAP16(0x0800)
+#define PACKET_TYPE_VLAN     RACK_SWAP16(0x8100)
+#define PACKET_TYPE_VLAN_TAG RACK_SWAP16(0x88a8) /* the outer of two tags */
+#define PACKET_PROTOCOL_UDP  17
+#define PACKET_FRAGMENT_MASK RACK_SWAP16(0x3fff) /* offset, and "more fragments" */
+#define PACKET_OFFSET_MASK   RACK_SWAP16(0x1fff)
+#define PACKET_HOPS          64 /* of an answer that the directory makes */
+
+/* What becomes of a frame. */
+enum packet_action {
+  PACKET_PASS, /* to the kernel, untouched */
+  PACKET_DROP,
+  PACKET_RETURN, /* out of the port it came in by */
+  PACKET_SEND,   /* out of the port at `place` */
+};
+
+/* Results of looking at a frame, beside the counters it may be dropped under. */
+#define PACKET_FOREIGN COUNTER_PASS
+#define PACKET_OURS    COUNTERS
+
+#define PACKET_INGRESS 0xffffffffu /* in place of a place: the port it came in by */
+
+/* A datagram of the rack in its frame. */
+struct packet {
+  struct packet_ethernet *ethernet;
+  struct packet_ipv4 *ipv4;
+  struct packet_udp *udp;
+  struct hotrack_header *header;
+  __u32 body;   /* where the key begins, from the start of the frame */
+  __u32 length; /* of the datagram */
+  __u32 sender; /* enum rack_sender */
+  __u8 server;  /* with RACK_SERVER */
+};
+
+/* Where a datagram is addressed to. */
+enum packet_destination { PACKET_TO_RACK, PACKET_TO_CONTROL, PACKET_ELSEWHERE };
+
+DIRECTORY_INLINE __be32 packet_address(const struct directory_server *server) {
+  return *(const __be32 *)&server->address[12];
+}
+
+DIRECTORY_INLINE enum packet_destination packet_destination(PLANE *plane, __be32 address,
+                                                            __be16 port) {
+  if (address != PLANE_CONFIGURATION(plane)->address.words[3])
+    return PACKET_ELSEWHERE;
+  if (port == PLANE_CONFIGURATION(plane)->port)
+    return PACKET_TO_RACK;
+  return port == PLANE_CONFIGURATION(plane)->control_port ? PACKET_TO_CONTROL : PACKET_ELSEWHERE;
+}
+
+/* Is this a registered server's own address and port? Slow: not for packets on their usual way. */
+PACKET_SLOW int packet_is_server(PLANE *plane, __be32 address, __be16 port) {
+  struct directory_server *server;
+  int number;
+
+  if (!plane)
+    return 0;
+  for (number = 0; number < HOTRACK_SERVERS_MAX; number++) {
+    server = directory_server_at(PLANE_DIRECTORY(plane), number);
+    if (server && port && server->port == port && packet_address(server) == address)
+      return 1;
+  }
+  return 0;
+}
+
+/* Is a datagram between these two the rack's, whatever it says? Slow, as above. */
+DIRECTORY_INLINE int packet_is_guarded(PLANE *plane, const struct packet_ipv4 *ipv4,
+                                       const struct packet_udp *udp) {
+  return packet_destination(plane, ipv4->destination, udp->destination) != PACKET_ELSEWHERE ||
+         packet_destination(plane, ipv4->source, udp->source) != PACKET_ELSEWHERE ||
+         packet_is_server(plane, ipv4->destination, udp->destination) ||
+         packet_is_server(plane, ipv4->source, udp->source);
+}
+
+/*
+ * IP options and fragments: nothing of the rack has them, and what cannot be checked must not get
+ * past it. A later fragment names no port and passes: without its first it is never put together.
+ */
+DIRECTORY_INLINE __u32 packet_find_odd(PLANE *plane, struct packet_ipv4 *ipv4, void *end) {
+  __u32 length = (ipv4->version_and_length & 15) * 4;
+  struct packet_udp *udp = (void *)ipv4 + length;
+
+  if (length < sizeof(*ipv4) || (ipv4->fragment & PACKET_OFFSET_MASK) || (void *)(udp + 1) > end)
+    return PACKET_FOREIGN;
+  if (!packet_is_guarded(plane, ipv4, udp))
+    return PACKET_FOREIGN;
+  return ipv4->fragment & PACKET_FRAGMENT_MASK ? COUNTER_DROP_FRAGMENT : COUNTER_DROP_IP_OPTIONS;
+}
+
+/* Finds a datagram with our magic. What is not ours leaves early, after a few comparisons. */
+DIRECTORY_INLINE __u32 packet_find(PLANE *plane, FRAME *frame, struct packet *p) {
+  void *start = frame_start(frame), *end = frame_end(frame), *cursor;
+  struct packet_vlan *vlan;
+  __u32 length, network;
+  __be16 type;
+  int tag;
+
+  p->ethernet = start;
+  cursor = p->ethernet + 1;
+  if (cursor > end)
+    return PACKET_FOREIGN;
+  type = p->ethernet->type;
+  network = sizeof(*p->ethernet);
+#pragma clang loop unroll(full)
+  for (tag = 0; tag < 2; tag++) {
+    if (type != PACKET_TYPE_VLAN && type != PACKET_TYPE_VLAN_TAG)
+      break;
+    vlan = cursor;
+    cursor = vlan + 1;
+    if (cursor > end)
+      return PACKET_FOREIGN;
+    type = vlan->type;
+    network += sizeof(*vlan);
+  }
+  p->ipv4 = cursor;
+  p->udp = (void *)(p->ipv4 + 1);
+  p->header = (void *)(p->udp + 1);
+  if (type != PACKET_TYPE_IPV4 || (void *)p->udp > end ||
+      p->ipv4->protocol != PACKET_PROTOCOL_UDP || (p->ipv4->version_and_length & 0xf0) != 0x40)
+    return PACKET_FOREIGN;
+  if (p->ipv4->version_and_length != 0x45 || (p->ipv4->fragment & PACKET_FRAGMENT_MASK))
+    return packet_find_odd(plane, p->ipv4, end);
+  if ((void *)(&p->header->magic + 1) > end || p->header->magic != RACK_SWAP16(HOTRACK_MAGIC))
+    return PACKET_FOREIGN;
+  length = RACK_SWAP16(p->udp->length);
+  if (length < sizeof(*p->udp) + sizeof(p->header->magic))
+    return PACKET_FOREIGN; /* what looks like the magic is padding */
+  /* Frames may be padded, so lengths are what the headers say, if that much is there. */
+  if (length < sizeof(*p->udp) + HOTRACK_HEADER_LENGTH || (void *)(p->header + 1) > end ||
+      (length > end - (void *)p->udp && network + sizeof(*p->ipv4) + length > frame_length(frame)))
+    return packet_is_guarded(plane, p->ipv4, p->udp) ? COUNTER_DROP_TRUNCATED : PACKET_FOREIGN;
+  p->length = length - sizeof(*p->udp);
+  p->body = network + sizeof(*p->ipv4) + sizeof(*p->udp) + HOTRACK_HEADER_LENGTH;
+  return PACKET_OURS;
+}
+
+DIRECTORY_INLINE int packet_same_mac(const __u8 *a, const __u8 *b) {
+  return *(const PACKET_U32 *)a == *(const PACKET_U32 *)b &&
+         *(const PACKET_U16 *)(a + 4) == *(const PACKET_U16 *)(b + 4);
+}
+
+DIRECTORY_INLINE void packet_copy_mac(__u8 *to, const __u8 *from) {
+  *(PACKET_U32 *)to = *(const PACKET_U32 *)from;
+  *(PACKET_U16 *)(to + 4) = *(const PACKET_U16 *)(from + 4);
+}
+
+/* Only servers send these. */
+DIRECTORY_INLINE int packet_is_servers_speech(const struct hotrack_header *h) {
+  return (h->flags & RACK_SWAP16(HOTRACK_FLAG_REPLY)) || h->operation == HOTRACK_COPY ||
+         h->operation == HOTRACK_COPY_ACK || rack_is_to_controller(h->operation);
+}
+
+/* A server's replies go to clients, its COPY, COPY_ACK and forwards to the rack, the rest to us. */
+DIRECTORY_INLINE int packet_may_go(const struct hotrack_header *h, enum packet_destination to) {
+  int is_reply = !!(h->flags & RACK_SWAP16(HOTRACK_FLAG_REPLY));
+
+  if (rack_is_to_controller(h->operation))
+    return to == PACKET_TO_CONTROL;
+  return to == (is_reply && h->operation != HOTRACK_COPY && h->operation != HOTRACK_COPY_ACK
+                    ? PACKET_ELSEWHERE
+                    : PACKET_TO_RACK);
+}
+
+/* Who sent it: decided by where it came from, never by what it says of itself. */
+DIRECTORY_INLINE __u32 packet_find_sender(PLANE *plane, FRAME *frame, struct packet *p) {
+  enum packet_destination to = packet_destination(plane, p->ipv4->destination, p->udp->destination);
+  struct directory_server *server = 0;
+  int same_mac, same_address;
+
+  p->server = p->header->server;
+  p->sender = RACK_CLIENT;
+  if (p->server < HOTRACK_SERVERS_MAX)
+    server = directory_server_at(PLANE_DIRECTORY(plane), p->server);
+  if (server && server->port) {
+    same_mac = packet_same_mac(p->ethernet->source, server->mac);
+    same_address = p->ipv4->source == packet_address(server);
+    if (same_mac && same_address && p->udp->source == server->port &&
+        frame_interface(frame) == server->interface) {
+      p->sender = RACK_SERVER;
+      return packet_may_go(p->header, to) ? PACKET_OURS : COUNTER_DROP_OPERATION;
+    }
+    if ((same_mac || same_address) && packet_is_servers_speech(p->header))
+      return COUNTER_DROP_NOT_A_SERVER;
+  }
+  if (to == PACKET_TO_RACK) {
+    if (PLANE_CONFIGURATION(plane)->neighbour_port == p->udp->source &&
+        PLANE_CONFIGURATION(plane)->neighbour.words[3] == p->ipv4->source)
+      p->sender = RACK_NEIGHBOUR;
+    else if (packet_is_servers_speech(p->header))
+      return COUNTER_DROP_NOT_A_SERVER;
+    return PACKET_OURS;
+  }
+  if (packet_is_servers_speech(p->header) &&
+      (to == PACKET_TO_CONTROL ||
+       packet_destination(plane, p->ipv4->source, p->udp->source) != PACKET_ELSEWHERE))
+    return COUNTER_DROP_NOT_A_SERVER;
+  if (to == PACKET_TO_CONTROL || packet_is_server(plane, p->ipv4->destination, p->udp->destination))
+    return COUNTER_DROP_BYPASS;
+  return PACKET_FOREIGN;
+}
+
+/* The port of an interface, with its place; or null. */
+DIRECTORY_INLINE struct plane_port *packet_port(PLANE *plane, __u32 interface, __u32 *place) {
+  struct plane_ports *ports = plane_ports_of(plane);
+  __u32 probe;
+
+  if (!ports)
+    return 0;
+#pragma clang loop unroll(disable)
+  for (probe = 0; probe < PLANE_PORT_PROBES; probe++) {
+    *place = (interface + probe) & (PLANE_PORTS - 1);
+    if (ports->port[*place].interface == interface)
+      return &ports->port[*place];
+  }
+  return 0;
+}
+
+/* The port at a place that something from outside names; or null. */
+DIRECTORY_INLINE struct plane_port *packet_port_at(PLANE *plane, __u32 place) {
+  struct plane_ports *ports = plane_ports_of(plane);
+
+  return ports && place < PLANE_PORTS ? &ports->port[place] : 0;
+}
+
+/* Sums and checks (RFC 1071) in network byte order, and their mending (RFC 1624, equation 3). */
+DIRECTORY_INLINE __u16 packet_fold(__u64 sum) {
+  sum = (sum & 0xffffffff) + (sum >> 32);
+  sum = (sum & 0xffff) + (sum >> 16);
+  sum = (sum & 0xffff) + (sum >> 16);
+  return (__u16)((sum & 0xffff) + (sum >> 16));
+}
+
+DIRECTORY_INLINE __u16 packet_mend(__u16 check, __u64 before, __u64 after) {
+  return ~packet_fold((__u64)(__u16)~check + (__u16)~packet_fold(before) + packet_fold(after));
+}
+
+DIRECTORY_INLINE __u64 packet_sum(const void *bytes, int words) {
+  const PACKET_U32 *word = bytes;
+  __u64 sum = 0;
+  int index;
+
+#pragma clang loop unroll(full)
+  for (index = 0; index < words; index++)
+    sum += word[index];
+  return sum;
+}
+
+/* Of the IP header: hops and protocol, and both addresses. */
+DIRECTORY_INLINE __u64 packet_ipv4_sum(const struct packet_ipv4 *ipv4) {
+  return (__u64)ipv4->length + *(const PACKET_U16 *)&ipv4->hops + ipv4->source + ipv4->destination;
+}
+
+/* Of what the UDP checksum covers: all that a rewrite can change. */
+DIRECTORY_INLINE __u64 packet_udp_sum(const struct packet *p) {
+  return packet_sum(p->header, HOTRACK_STAMPED_LENGTH / 4) + p->ipv4->source +
+         p->ipv4->destination + p->udp->source + p->udp->destination;
+}
+
+DIRECTORY_INLINE __u64 packet_pseudo_sum(const struct packet *p) {
+  return (__u64)p->ipv4->source + p->ipv4->destination + p->udp->length +
+         RACK_SWAP16(PACKET_PROTOCOL_UDP);
+}
+
+/* What must be known of a frame before it is rewritten, for its checksums. */
+struct packet_checks {
+  __u64 ipv4;
+  __u64 udp;
+  __u8 left_to_hardware;
+};
+
+DIRECTORY_INLINE void packet_before(const struct packet *p, struct packet_checks *checks) {
+  checks->ipv4 = packet_ipv4_sum(p->ipv4);
+  checks->udp = 0;
+  checks->left_to_hardware = 0;
+  if (!p->udp->check)
+    return;
+  checks->udp = packet_udp_sum(p);
+  /* The sender's kernel left the rest to a device: the field holds the pseudo-header's sum alone.
+     A complete checksum can look the same, once in 65,536; recomputing it is right all the same. */
+  checks->left_to_hardware = p->udp->check == packet_fold(packet_pseudo_sum(p));
+}
+
+/* Makes the checksums right again. Not zero: it could not. */
+DIRECTORY_INLINE int packet_after(FRAME *frame, struct packet *p,
+                                  const struct packet_checks *checks) {
+  __u64 sum;
+  __u16 check;
+
+  p->ipv4->check = packet_mend(p->ipv4->check, checks->ipv4, packet_ipv4_sum(p->ipv4));
+  if (!p->udp->check)
+    return 0;
+  if (checks->left_to_hardware) {
+    p->udp->check = 0;
+    sum = packet_pseudo_sum(p);
+    if (frame_sum(frame, p->body - HOTRACK_HEADER_LENGTH - sizeof(*p->udp),
+                  p->length + sizeof(*p->udp), &sum))
+      return 1;
+    check = ~packet_fold(sum);
+  } else {
+    check = packet_mend(p->udp->check, checks->udp, packet_udp_sum(p));
+  }
+  p->udp->check = check ? check : 0xffff;
+  return 0;
+}
+
+/* Turns the frame round. The directory has already made an answer of the header. */
+DIRECTORY_INLINE __u32 packet_answer(FRAME *frame, struct packet *p, __u32 counter) {
+  __u8 mac[6];
+  __be32 address = p->ipv4->source;
+  __be16 port = p->udp->source;
+  __u64 before = packet_ipv4_sum(p->ipv4), sum;
+
+  packet_copy_mac(mac, p->ethernet->source);
+  packet_copy_mac(p->ethernet->source, p->ethernet->destination);
+  packet_copy_mac(p->ethernet->destination, mac);
+  p->ipv4->source = p->ipv4->destination;
+  p->ipv4->destination = address;
+  p->ipv4->hops = PACKET_HOPS;
+  p->ipv4->length = RACK_SWAP16(sizeof(*p->ipv4) + sizeof(*p->udp) + HOTRACK_HEADER_LENGTH);
+  p->ipv4->check = packet_mend(p->ipv4->check, before, packet_ipv4_sum(p->ipv4));
+  p->udp->source = p->udp->destination;
+  p->udp->destination = port;
+  p->udp->length = RACK_SWAP16(sizeof(*p->udp) + HOTRACK_HEADER_LENGTH);
+  if (p->udp->check) {
+    p->udp->check = 0;
+    sum = packet_pseudo_sum(p) + packet_sum(p->udp, (sizeof(*p->udp) + HOTRACK_HEADER_LENGTH) / 4);
+    p->udp->check = ~packet_fold(sum);
+    if (!p->udp->check)
+      p->udp->check = 0xffff;
+  }
+  /* The body goes, and any padding. Pointers into the frame are void from here on. */
+  return frame_cut(frame, p->body) ? COUNTER_DROP_REWRITE : counter;
+}
+
+/* To a server: the client's address stays, so that the server's reply can go to it. */
+DIRECTORY_INLINE __u32 packet_steer(PLANE *plane, FRAME *frame, struct packet *p,
+                                    const struct directory_decision *decision,
+                                    const struct packet_checks *checks, __u32 *place) {
+  struct directory_server *server =
+      directory_server_at(PLANE_DIRECTORY(plane), decision->server & (HOTRACK_SERVERS_MAX - 1));
+  struct plane_port *port, *ingress;
+  __u32 from;
+
+  if (!server)
+    return COUNTER_DROP_NO_RETURN_PATH;
+  port = packet_port(plane, server->interface, place);
+  if (!port)
+    return COUNTER_DROP_NO_RETURN_PATH;
+  if (p->ipv4->hops <= 1)
+    return COUNTER_DROP_HOPS;
+  if (p->sender != RACK_SERVER) {
+    ingress = packet_port(plane, frame_interface(frame), &from);
+    if (!ingress)
+      return COUNTER_DROP_NO_RETURN_PATH;
+    packet_copy_mac(p->header->return_mac, p->ethernet->source);
+    p->header->return_interface = RACK_SWAP16(from + 1);
+  }
+  if (server->interface == frame_interface(frame))
+    *place = PACKET_INGRESS;
+  packet_copy_mac(p->ethernet->destination, server->mac);
+  packet_copy_mac(p->ethernet->source, port->mac);
+  p->ipv4->hops--;
+  p->ipv4->destination = packet_address(server);
+  p->udp->destination = server->port;
+  return packet_after(frame, p, checks) ? COUNTER_DROP_REWRITE : decision->counter;
+}
+
+/* On to the client, as from the rack; or down the chain. */
+DIRECTORY_INLINE __u32 packet_forward(PLANE *plane, FRAME *frame, struct packet *p,
+                                      const struct rack_verdict *verdict,
+                                      const struct packet_checks *checks, __u32 *place) {
+  int is_reply = !!(p->header->flags & RACK_SWAP16(HOTRACK_FLAG_REPLY));
+  struct plane_port *port;
+
+  if (is_reply) {
+    /* The server echoes it; what it makes of it is checked like anything from outside. */
+    *place = (__u32)verdict->return_interface - 1;
+    port = packet_port_at(plane, *place);
+  } else {
+    port = PLANE_CONFIGURATION(plane)->next_port
+               ? packet_port(plane, PLANE_CONFIGURATION(plane)->next_interface, place)
+               : 0;
+  }
+  if (!port || !port->interface)
+    return COUNTER_DROP_NO_RETURN_PATH;
+  if (p->ipv4->hops <= 1)
+    return COUNTER_DROP_HOPS;
+  if (port->interface == frame_interface(frame))
+    *place = PACKET_INGRESS;
+  if (is_reply) {
+    packet_copy_mac(p->ethernet->destination, verdict->return_mac);
+  } else {
+    plane_next_mac(plane, p->ethernet->destination);
+    p->ipv4->destination = PLANE_CONFIGURATION(plane)->next.words[3];
+    p->udp->destination = PLANE_CONFIGURATION(plane)->next_port;
+  }
+  packet_copy_mac(p->ethernet->source, port->mac);
+  p->ipv4->hops--;
+  p->ipv4->source = PLANE_CONFIGURATION(plane)->address.words[3];
+  p->udp->source = PLANE_CONFIGURATION(plane)->port;
+  return packet_after(frame, p, checks) ? COUNTER_DROP_REWRITE : verdict->decision.counter;
+}
+
+/* Counts a request or copy that was steered. */
+DIRECTORY_INLINE void packet_count_steered(PLANE *plane, const struct packet *p,
+                                           const struct directory_decision *decision) {
+  struct plane_server_counts *server =
+      &PLANE_CPU(plane)->servers[decision->server & (HOTRACK_SERVERS_MAX - 1)];
+  int is_read = directory_is_read(p->header->operation);
+  struct plane_entry_counts *entry;
+
+  if (p->sender == RACK_SERVER) {
+    server->copies++;
+    return;
+  }
+  if (is_read)
+    server->reads++;
+  else
+    server->writes++;
+  if (decision->entry == DIRECTORY_NO_ENTRY)
+    return;
+  entry = plane_entry_counts_at(plane, decision->entry);
+  if (!entry)
+    return;
+  if (is_read)
+    entry->reads++;
+  else
+    entry->writes++;
+}
+
+DIRECTORY_INLINE enum packet_action packet_finish(PLANE *plane, __u32 counter,
+                                                  enum packet_action action) {
+  PLANE_CPU(plane)->counters[counter & (PLANE_COUNTERS - 1)]++;
+  return action;
+}
+
+/*
+ * Handles one frame: the directory decides, the frame is rewritten and counted. With PACKET_SEND,
+ * `place` is the place of the port to send it out of. After PACKET_DROP the frame may be anything.
+ */
+DIRECTORY_INLINE enum packet_action packet_handle(PLANE *plane, FRAME *frame, __u32 *place) {
+  struct packet p;
+  struct packet_checks checks;
+  struct rack_verdict verdict;
+  __u32 counter = packet_find(plane, frame, &p), want;
+
+  if (counter == PACKET_OURS)
+    counter = packet_find_sender(plane, frame, &p);
+  if (counter == PACKET_OURS &&
+      RACK_SWAP16(p.ipv4->length) != sizeof(*p.ipv4) + sizeof(*p.udp) + p.length)
+    counter = COUNTER_DROP_MALFORMED;
+  if (counter != PACKET_OURS)
+    return packet_finish(plane, counter, counter == PACKET_FOREIGN ? PACKET_PASS : PACKET_DROP);
+
+  packet_before(&p, &checks);
+  rack_on_datagram(PLANE_DIRECTORY(plane), p.header, p.length, p.sender, p.server, &verdict);
+  want = verdict.decision.counter;
+  switch (verdict.decision.action) {
+  case DIRECTORY_STEER:
+    counter = packet_steer(plane, frame, &p, &verdict.decision, &checks, place);
+    if (counter != want)
+      break;
+    packet_count_steered(plane, &p, &verdict.decision);
+    if (p.sender != RACK_SERVER)
+      temperature_on_request(plane, frame, p.header, p.body);
+    return packet_finish(plane, counter, *place == PACKET_INGRESS ? PACKET_RETURN : PACKET_SEND);
+  case DIRECTORY_FORWARD:
+    counter = packet_forward(plane, frame, &p, &verdict, &checks, place);
+    if (counter != want)
+      break;
+    if (want != COUNTER_CHAIN_FORWARD)
+      PLANE_CPU(plane)->servers[p.server & (HOTRACK_SERVERS_MAX - 1)].replies++;
+    if (p.header->status == HOTRACK_OTHER_KEY)
+      temperature_on_collision(plane, frame, p.header, p.body);
+    return packet_finish(plane, counter, *place == PACKET_INGRESS ? PACKET_RETURN : PACKET_SEND);
+  case DIRECTORY_ANSWER:
+    counter = packet_answer(frame, &p, want);
+    if (counter != want)
+      break;
+    return packet_finish(plane, counter, PACKET_RETURN);
+  case DIRECTORY_CONSUME:
+    return packet_finish(plane, want, verdict.to_controller ? PACKET_PASS : PACKET_DROP);
+  default:
+    counter = want;
+    break;
+  }
+  return packet_finish(plane, counter, PACKET_DROP);
+}
+
+#endif

@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0 */
+/* Frames and what the plane keeps, in the XDP program. Counterpart of plane_host.h. */
+#ifndef HOTRACK_PLANE_BPF_H
+#define HOTRACK_PLANE_BPF_H
+
+#include "directory_maps_bpf.h"
+
+/* The plane, the directory and this CPU's state are the same thing here. */
+#define PLANE                      struct plane_cpu
+#define PLANE_DIRECTORY(plane)     (plane)
+#define PLANE_CPU(plane)           (plane)
+#define PLANE_CONFIGURATION(plane) ((void)(plane), &configuration)
+
+#define FRAME       struct xdp_md
+/* A global function: the verifier walks it once, not once for each path that leads to it. */
+#define PACKET_SLOW __attribute__((noinline))
+
+typedef __u16 __attribute__((may_alias)) PACKET_U16;
+typedef __u32 __attribute__((may_alias)) PACKET_U32;
+
+const volatile struct plane_configuration configuration SEC(".rodata.configuration");
+
+SHARED_ARRAY(ports, struct plane_ports, 1);
+SHARED_ARRAY(entry_counts, struct plane_entry_counts, 1); /* a row for each CPU */
+
+struct {
+  __uint(type, BPF_MAP_TYPE_DEVMAP);
+  __uint(max_entries, PLANE_PORTS);
+  __uint(key_size, sizeof(__u32));
+  __uint(value_size, sizeof(struct bpf_devmap_val));
+} devices SEC(".maps");
+
+struct {
+  __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+  __uint(max_entries, 1);
+  __uint(key_size, sizeof(__u32));
+  __uint(value_size, sizeof(struct plane_cpu));
+} processors SEC(".maps");
+
+/* Where a datagram is laid whole to be summed; bpf_csum_diff takes at most 512 bytes at once. */
+#define SCRATCH_PIECE  512
+#define SCRATCH_PIECES 3
+struct scratch {
+  __u8 bytes[SCRATCH_PIECES * SCRATCH_PIECE];
+  __u32 end; /* a last word may lie partly here */
+};
+struct {
+  __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+  __uint(max_entries, 1);
+  __uint(key_size, sizeof(__u32));
+  __uint(value_size, sizeof(struct scratch));
+} scratch_memory SEC(".maps");
+
+struct {
+  __uint(type, BPF_MAP_TYPE_RINGBUF);
+  __uint(max_entries, 4096);
+} samples SEC(".maps");
+
+DIRECTORY_ACCESS void *frame_start(FRAME *frame) {
+  return (void *)(long)frame->data;
+}
+DIRECTORY_ACCESS void *frame_end(FRAME *frame) {
+  return (void *)(long)frame->data_end;
+}
+DIRECTORY_ACCESS __u32 frame_interface(FRAME *frame) {
+  return frame->ingress_ifindex;
+}
+DIRECTORY_ACCESS __u32 frame_length(FRAME *frame) {
+  return bpf_xdp_get_buff_len(frame);
+}
+
+/* Cuts the frame to `length`. Not zero: refused. */
+DIRECTORY_ACCESS int frame_cut(FRAME *frame, __u32 length) {
+  __u32 now = bpf_xdp_get_buff_len(frame);
+
+  return now == length ? 0 : bpf_xdp_adjust_tail(frame, (int)length - (int)now);
+}
+
+/* Adds `length` bytes of the frame to a sum, wherever they lie. Seldom needed, so it may cost. */
+PACKET_SLOW int frame_sum(FRAME *frame, __u32 offset, __u32 length, __u64 *sum) {
+  struct scratch *scratch;
+  __u32 key = 0, piece;
+  __s64 part;
+
+  scratch = bpf_map_lookup_elem(&scratch_memory, &key);
+  if (!sum || !scratch || length < 1 || length > sizeof(scratch->bytes))
+    return 1;
+  if (bpf_xdp_load_bytes(frame, offset, scratch->bytes, length))
+    return 1;
+  *(volatile __u32 *)&scratch->bytes[length] = 0;
+  for (piece = 0; piece < SCRATCH_PIECES; piece++) {
+    __u32 start = piece * SCRATCH_PIECE;
+    __u32 rest = length > start ? (length - start + 3) & ~3u : 0;
+
+    part = bpf_csum_diff(0, 0, (__be32 *)&scratch->bytes[start],
+                         rest > SCRATCH_PIECE ? SCRATCH_PIECE : rest, 0);
+    if (part < 0)
+      return 1;
+    *sum += (__u32)part;
+  }
+  return 0;
+}
+
+DIRECTORY_ACCESS struct plane_ports *plane_ports_of(PLANE *plane) {
+  __u32 key = 0;
+
+  (void)plane;
+  return bpf_map_lookup_elem(&ports, &key);
+}
+
+DIRECTORY_ACCESS struct plane_entry_counts *plane_entry_counts_at(PLANE *plane, __u32 entry) {
+  __u32 place = plane->cpu * plane->entries + entry;
+
+  return bpf_map_lookup_elem(&entry_counts, &place);
+}
+
+DIRECTORY_ACCESS void plane_next_mac(PLANE *plane, __u8 *mac) {
+  int index;
+
+  (void)plane;
+#pragma clang loop unroll(full)
+  for (index = 0; index < 6; index++)
+    mac[index] = configuration.next_mac[index];
+}
+
+/* Puts a record into the ring; nobody is woken: the controller looks in its own time. */
+PACKET_SLOW int plane_sample_out(PLANE *plane, FRAME *frame, __u64 key_hash, __u64 about,
+                                 __u32 body) {
+  __u32 key_length = about & 0xffff;
+  struct plane_sample *sample;
+
+  if (!plane)
+    return 1;
+  sample = bpf_ringbuf_reserve(&samples, sizeof(*sample), 0);
+  if (!sample) {
+    plane->counters[COUNTER_SAMPLE_LOST]++;
+    return 1;
+  }
+  sample->key_hash = key_hash;
+  sample->weight = about >> 32;
+  sample->operation = about >> 16;
+  sample->kind = about >> 24;
+  if (key_length > HOTRACK_KEY_LENGTH_MAX ||
+      (key_length && bpf_xdp_load_bytes(frame, body, sample->key, key_length)))
+    key_length = 0;
+  sample->key_length = key_length;
+  bpf_ringbuf_submit(sample, BPF_RB_NO_WAKEUP);
+  return 0;
+}
+
+DIRECTORY_ACCESS void plane_sample(PLANE *plane, FRAME *frame, const struct hotrack_header *h,
+                                   __u32 body, __u8 kind, __u32 weight) {
+  __u64 about = (__u64)weight << 32 | (__u32)kind << 24 | (__u32)h->operation << 16 |
+                __builtin_bswap16(h->key_length);
+
+  plane_sample_out(plane, frame, __builtin_bswap64(h->key_hash), about, body);
+}
+
+#endif
