@@ -98,7 +98,11 @@ let package = Package(
     tests("Workload"),
     tests("Linearizability"),
     tests("Simulation", uses: ["Linearizability", "Directory", "Wire"]),
-    tests("DataPlane", uses: ["Directory", "Wire", "CHotrack"]),
+    .target(name: "CIsolation", path: "Tests/CIsolation", cSettings: cSettings),
+    .testTarget(
+      name: "DataPlaneTests",
+      dependencies: ["DataPlane", "Directory", "Wire", "CHotrack", "CIsolation"],
+      swiftSettings: swiftSettings, plugins: ["CompileBPF"]),
     tests("Sockets"),
     tests("HotrackClient", uses: ["ClientCore", "ScriptedRack", "Sockets", "Wire"]),
     tests("Server", uses: ["Directory", "HotrackClient", "ServerCore", "Sockets", "Wire", log]),

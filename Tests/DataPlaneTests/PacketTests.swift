@@ -1,0 +1,89 @@
+import DataPlane
+import Directory
+import Glibc
+import Testing
+import Wire
+
+// Loading programs and making interfaces takes root: elsewhere these tests are skipped.
+@Suite(.enabled(if: geteuid() == 0, "needs root: XDP programs, network namespaces"), .serialized)
+struct PacketTests {
+  @Test(arguments: DecisionCases.requests + DecisionCases.reports)
+  func aPacketOfTheRackIsHandledAsDocumented(_ packet: PacketCase) throws {
+    try check(packet)
+  }
+
+  @Test(arguments: RefusalCases.all)
+  func aPacketThatIsWrongOrNotOursMovesNothing(_ packet: PacketCase) throws {
+    try check(packet)
+  }
+
+  /// The same decisions with complete checksums, with checksums left to hardware, behind VLAN tags,
+  /// with padding, and in frames whose body lies in a second buffer.
+  @Test(arguments: DecisionCases.requests + DecisionCases.reports, FrameShape.allCases)
+  func theShapeOfTheFrameChangesNothing(_ packet: PacketCase, _ shape: FrameShape) throws {
+    try check(shape.applied(to: packet))
+  }
+
+  @Test func thereAreFortyKindsOfBadPacketsAtLeast() {
+    #expect(RefusalCases.all.count >= 40)
+    let names = (DecisionCases.requests + DecisionCases.reports + RefusalCases.all).map(\.name)
+    #expect(Set(names).count == names.count)
+  }
+
+  private func check(_ packet: PacketCase) throws {
+    let rig = try (packet.isChained ? Rig.chained : Rig.shared).get()
+    let outcome = try rig.run { rig in
+      rig.reset()
+      return try rig.handle(packet.frame.bytes, from: packet.port, linear: packet.linear)
+    }
+    #expect(outcome.differences == [], "the kernel and the host differ")
+    #expect(outcome.counter == packet.counter)
+    #expect(outcome.action == packet.expectedAction)
+    if let expected = packet.expected(rig), outcome.action != .drop {
+      #expect(outcome.frame == expected, "\(difference(outcome.frame, expected))")
+      if outcome.action != .pass { #expect(checksumsAreRight(outcome.frame)) }
+    }
+    if packet.changesNothing { #expect(outcome.before == outcome.after) }
+    if let move = packet.move {
+      for memory in [rig.kernel.memory, rig.host.memory] {
+        let reading = memory.reading(ofEntry: move.key.entry)
+        #expect(reading.completed == move.completed && reading.replicaSet == move.replicaSet)
+      }
+    } else {
+      #expect(outcome.before.entries == outcome.after.entries)
+    }
+    #expect(outcome.before.tables == outcome.after.tables)
+  }
+
+  private func difference(_ frame: [UInt8], _ expected: [UInt8]) -> String {
+    guard frame.count == expected.count else { return "\(frame.count) and \(expected.count) bytes" }
+    let places = frame.indices.filter { frame[$0] != expected[$0] }
+    return places.map { "[\($0)] \(frame[$0]) for \(expected[$0])" }.joined(separator: ", ")
+  }
+}
+
+/// How a frame can look around the same datagram.
+enum FrameShape: CaseIterable, Sendable {
+  case complete, leftToHardware, tagged, twiceTagged, padded, split, splitAndLeftToHardware
+
+  func applied(to packet: PacketCase) -> PacketCase {
+    var packet = packet
+    switch self {
+    case .complete: packet.frame.checksum = .full
+    case .leftToHardware: packet.frame.checksum = .leftToHardware
+    case .tagged:
+      packet.frame.tags = [(0x8100, 7)]
+      packet.frame.checksum = .full
+    case .twiceTagged:
+      packet.frame.tags = [(0x88a8, 7), (0x8100, 8)]
+      packet.frame.checksum = .leftToHardware
+    case .padded:
+      packet.frame.trailer = [1, 2, 3, 4, 5, 6, 7]
+      packet.frame.checksum = .full
+    case .split, .splitAndLeftToHardware:
+      packet.linear = 14 + 28 + 136
+      packet.frame.checksum = self == .split ? .full : .leftToHardware
+    }
+    return packet
+  }
+}

@@ -1,0 +1,102 @@
+import Directory
+import Wire
+
+/// A frame to be built, field by field; whatever can be wrong can be set wrong.
+struct Frame {
+  enum Checksum {
+    /// Zero: not computed.
+    case none
+    case full
+    /// Only the pseudo-header's sum, as a sender's kernel leaves it for a device to complete.
+    case leftToHardware
+  }
+
+  var destinationMAC: [UInt8] = [2, 0, 0, 0, 1, 0]
+  var sourceMAC: [UInt8] = [2, 0, 0, 0, 9, 1]
+  /// Type and tag of each VLAN header, outermost first.
+  var tags: [(type: UInt16, tag: UInt16)] = []
+  var etherType: UInt16 = 0x0800
+  var versionAndLength: UInt8?
+  var options: [UInt8] = []
+  var ipLength: UInt16?
+  var fragment: UInt16 = 0x4000
+  var hops: UInt8 = 64
+  var protocolNumber: UInt8 = 17
+  var source: [UInt8] = Place.client
+  var destination: [UInt8] = Place.rack
+  var sourcePort: UInt16 = 40_000
+  var destinationPort: UInt16 = WireLimits.port
+  var udpLength: UInt16?
+  var checksum = Checksum.none
+  var payload: [UInt8] = []
+  /// What comes behind the datagram: padding.
+  var trailer: [UInt8] = []
+  /// How much of the frame there is.
+  var cutTo: Int?
+
+  var bytes: [UInt8] {
+    var udp = big(sourcePort) + big(destinationPort)
+    let length = udpLength ?? UInt16(8 + payload.count)
+    udp += big(length) + [0, 0] + payload
+    var pseudo = source + destination + [0, protocolNumber] + big(length)
+    switch checksum {
+    case .none: break
+    case .full:
+      let check = ~fold(udp + (udp.count % 2 == 1 ? [0] : []) + pseudo)
+      udp.replaceSubrange(6..<8, with: big(check == 0 ? 0xffff : check))
+    case .leftToHardware:
+      udp.replaceSubrange(6..<8, with: big(fold(pseudo)))
+    }
+    pseudo = []
+    let headerLength = 20 + options.count
+    var ip: [UInt8] = [versionAndLength ?? UInt8(0x40 + headerLength / 4), 0]
+    ip += big(ipLength ?? UInt16(headerLength + udp.count)) + [0x12, 0x34] + big(fragment)
+    ip += [hops, protocolNumber, 0, 0] + source + destination + options
+    ip.replaceSubrange(10..<12, with: big(~fold(ip)))
+    var frame = destinationMAC + sourceMAC
+    for tag in tags { frame += big(tag.type) + big(tag.tag) }
+    frame += big(etherType) + ip + udp + trailer
+    if let cutTo { frame.removeLast(max(0, frame.count - cutTo)) }
+    return frame
+  }
+}
+
+func big(_ value: UInt16) -> [UInt8] { [UInt8(value >> 8), UInt8(value & 0xff)] }
+
+/// The one's complement sum of an even number of bytes (RFC 1071).
+func fold(_ bytes: [UInt8]) -> UInt16 {
+  var sum: UInt32 = 0
+  for index in stride(from: 0, to: bytes.count - 1, by: 2) {
+    sum += UInt32(bytes[index]) << 8 | UInt32(bytes[index + 1])
+    sum = (sum & 0xffff) + (sum >> 16)
+  }
+  return UInt16(sum)
+}
+
+/// Are the checksums of an untagged or tagged IPv4 and UDP frame right, computed from nothing?
+func checksumsAreRight(_ frame: [UInt8]) -> Bool {
+  var network = 14
+  while frame[network - 2] == 0x81 || frame[network - 2] == 0x88 { network += 4 }
+  let ip = Array(frame[network..<network + 20])
+  let udp = Array(
+    frame[network + 20..<network + 20 + Int(frame[network + 24]) * 256 + Int(frame[network + 25])])
+  guard fold(ip) == 0xffff else { return false }
+  guard udp[6] != 0 || udp[7] != 0 else { return true }
+  let pseudo = Array(ip[12..<20]) + [0, 17] + Array(udp[4..<6])
+  return fold(udp + (udp.count % 2 == 1 ? [0] : []) + pseudo) == 0xffff
+}
+
+/// Who is where in the tests' rack.
+enum Place {
+  static let rack: [UInt8] = [10, 0, 0, 1]
+  static let client: [UInt8] = [10, 0, 9, 1]
+  static let neighbour: [UInt8] = [10, 0, 7, 1]
+  static let next: [UInt8] = [10, 0, 8, 1]
+  static let nextMAC: [UInt8] = [2, 0, 0, 0, 8, 1]
+  static func server(_ number: UInt8) -> [UInt8] { [10, 0, 2, number] }
+  static func serverMAC(_ number: UInt8) -> [UInt8] { [2, 0, 0, 0, 2, number] }
+  static func serverPort(_ number: UInt8) -> UInt16 { 18516 + UInt16(number) }
+  static func mapped(_ ipv4: [UInt8]) -> [UInt8] {
+    MappedAddress.ipv4(ipv4[0], ipv4[1], ipv4[2], ipv4[3])
+  }
+}

@@ -1,0 +1,213 @@
+import CHotrack
+import DataPlane
+import Directory
+import Testing
+import Wire
+
+/// One kind of packet, what becomes of it, and what it is counted as. `docs/packets.md` has a row
+/// for each.
+struct PacketCase: Sendable, CustomTestStringConvertible {
+  enum End: Sendable {
+    /// To the kernel, untouched.
+    case pass
+    case drop
+    /// Back to the sender as an answer without a body.
+    case answer(Status)
+    /// To this server; what else the directory stamps.
+    case steer(UInt8, @Sendable (inout Header) -> Void)
+    /// A copy, to this server.
+    case copy(UInt8)
+    /// To the client, as from the rack.
+    case forward
+    /// To the next rack.
+    case sendDown
+  }
+  /// What the packet makes of an entry.
+  struct Move: Sendable {
+    let key: TestKey
+    let completed: UInt64
+    let replicaSet: UInt32
+  }
+
+  let name: String
+  var port = "c0"
+  var frame: Frame
+  var message: Message?
+  let end: End
+  let counter: String
+  var move: Move?
+  /// It is none of the rack's business, or refused: nothing at all may change by it.
+  var changesNothing = false
+  var isChained = false
+  var linear: Int?
+
+  var testDescription: String { name }
+
+  /// How `docs/packets.md` puts it.
+  var endDescription: String {
+    switch end {
+    case .pass: counter == "control" ? "to the controller" : "passes"
+    case .drop: counter == "copy_ack" ? "ends here" : "dropped"
+    case .answer(let status): "answered `\(status)`"
+    case .steer: "steered"
+    case .copy: "steered"
+    case .forward: "to its client"
+    case .sendDown: "to the next rack"
+    }
+  }
+
+  /// The whole frame that must come out; nil: none does.
+  func expected(_ rig: Rig) -> [UInt8]? {
+    var frame = frame
+    let interface = rig.interfaces[port] ?? 0
+    if frame.checksum == .leftToHardware { frame.checksum = .full }
+    guard var message else {
+      if case .pass = end { return self.frame.bytes }
+      return nil
+    }
+    let fromPort = frame.sourceMAC
+    switch end {
+    case .pass: return self.frame.bytes
+    case .drop: return nil
+    case .answer(let status):
+      swap(&frame.sourceMAC, &frame.destinationMAC)
+      swap(&frame.source, &frame.destination)
+      swap(&frame.sourcePort, &frame.destinationPort)
+      frame.hops = 64
+      frame.trailer = []
+      frame.payload = answer(message, status).encoded()
+      return frame.bytes
+    case .steer(let server, let stamp):
+      message.header.returnPath = returnPath(fromPort, interface)
+      message.header.generation = Rig.generation
+      message.header.incarnation = 1_000 + UInt64(server)
+      message.header.epoch = 1
+      message.header.server = server
+      stamp(&message.header)
+      rewrite(&frame, to: server, rig)
+    case .copy(let server):
+      message.header.server = server
+      message.header.incarnation = 1_000 + UInt64(server)
+      message.header.flags.insert(.replicated)
+      rewrite(&frame, to: server, rig)
+    case .forward:
+      frame.destinationMAC = [2, 0, 0, 0, 9, 1]
+      frame.sourceMAC = Rig.portMAC("c0")
+      frame.source = Place.rack
+      frame.sourcePort = WireLimits.port
+      frame.hops -= 1
+      message.header.returnPath = 0
+      message.header.incarnation = 0
+      message.header.copyTargets = 0
+    case .sendDown:
+      frame.destinationMAC = Place.nextMAC
+      frame.sourceMAC = Rig.portMAC("c1")
+      frame.source = Place.rack
+      frame.sourcePort = WireLimits.port
+      frame.destination = Place.next
+      frame.destinationPort = WireLimits.port
+      frame.hops -= 1
+      var header = message.header
+      header.server = 255
+      header.flags = .forwarded
+      header.epoch = 0
+      header.load = 0
+      header.generation = 0
+      header.incarnation = 0
+      header.returnPath = 0
+      header.copyTargets = 0
+      message.header = header
+    }
+    frame.payload = message.encoded()
+    return frame.bytes
+  }
+
+  private func answer(_ request: Message, _ status: Status) -> Message {
+    var header = request.header
+    header.status = status
+    header.flags.insert(.reply)
+    header.epoch = 1
+    header.generation = Rig.generation
+    header.version = 0
+    header.server = 255
+    return Message(header)
+  }
+
+  private func rewrite(_ frame: inout Frame, to server: UInt8, _ rig: Rig) {
+    frame.destinationMAC = Place.serverMAC(server)
+    frame.sourceMAC = Rig.portMAC(rig.port(of: server))
+    frame.destination = Place.server(server)
+    frame.destinationPort = Place.serverPort(server)
+    frame.hops -= 1
+  }
+
+  private func returnPath(_ mac: [UInt8], _ interface: UInt32) -> UInt64 {
+    let place = UInt16(interface % UInt32(PLANE_PORTS)) + 1
+    return (mac + big(place)).withUnsafeBytes { $0.loadUnaligned(as: UInt64.self) }
+  }
+
+  var expectedAction: FrameAction {
+    switch end {
+    case .pass: .pass
+    case .drop: .drop
+    case .answer: .transmit
+    case .steer(5, _): port == "c0" ? .transmit : .redirect
+    case .steer, .copy, .forward, .sendDown: .redirect
+    }
+  }
+}
+
+/// Builders of the usual frames.
+extension PacketCase {
+  /// From a client, or whoever is behind the clients' port.
+  static func client(
+    _ name: String, _ message: Message, _ end: End, _ counter: String,
+    _ change: (inout PacketCase) -> Void = { _ in }
+  ) -> PacketCase {
+    var frame = Frame()
+    frame.payload = message.encoded()
+    var result = PacketCase(name: name, frame: frame, message: message, end: end, counter: counter)
+    change(&result)
+    return result
+  }
+
+  /// From a server, to a client unless changed.
+  static func server(
+    _ number: UInt8, _ name: String, _ message: Message, _ end: End, _ counter: String,
+    _ change: (inout PacketCase) -> Void = { _ in }
+  ) -> PacketCase {
+    var message = message
+    if message.header.returnPath == 0, let rig = try? Rig.shared.get() {
+      let place = UInt16((rig.interfaces["c0"] ?? 0) % UInt32(PLANE_PORTS)) + 1
+      let path: [UInt8] = [2, 0, 0, 0, 9, 1] + big(place)
+      message.header.returnPath = path.withUnsafeBytes { $0.loadUnaligned(as: UInt64.self) }
+    }
+    var frame = Frame()
+    frame.destinationMAC = Rig.portMAC("s\(min(number, 3))")
+    frame.sourceMAC = Place.serverMAC(number)
+    frame.source = Place.server(number)
+    frame.sourcePort = Place.serverPort(number)
+    if message.header.operation.isRequest && message.header.flags.contains(.reply) {
+      frame.destination = Place.client
+      frame.destinationPort = 40_000
+    } else if [.copy, .copyAck, .set, .delete].contains(message.header.operation) {
+      frame.destination = Place.rack
+    } else {
+      frame.destination = Place.rack
+      frame.destinationPort = WireLimits.controlPort
+    }
+    frame.payload = message.encoded()
+    var result = PacketCase(
+      name: name, port: number == 5 ? "c0" : "s\(min(number, 3))", frame: frame, message: message,
+      end: end, counter: counter)
+    change(&result)
+    return result
+  }
+
+  /// Refused or not ours: nothing changes.
+  func changingNothing() -> PacketCase {
+    var result = self
+    result.changesNothing = true
+    return result
+  }
+}

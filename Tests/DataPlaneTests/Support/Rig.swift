@@ -1,0 +1,206 @@
+import CHotrack
+import DataPlane
+import Directory
+import Glibc
+import Wire
+
+/// The same rack twice: in the kernel and on the host, to be given the same frames.
+///
+/// Servers 0 to 3 live, each behind a port of its own; 4 is dead; 5 lives behind the clients' port.
+final class Rig: @unchecked Sendable {
+  static let buckets = 16
+  static let window: UInt32 = 1 << 10
+  static let generation: UInt64 = 20
+  /// Every hot entry's generation of promotion.
+  static let since: UInt64 = 10
+  static let completed = Version.first(ofEpoch: 1) + 1_000
+  static let nextVersion = Version.first(ofEpoch: 1) + 1_500
+
+  static let names = ["c0", "c1", "s0", "s1", "s2", "s3"]
+  /// Silent but for what the tests send: without IPv6 there is no talk of neighbours.
+  static let interfaceCommands =
+    "echo 1 > /proc/sys/net/ipv6/conf/default/disable_ipv6\n"
+    + names.enumerated().map { number, name in
+      """
+      ip link add ht-\(name) address 02:00:00:00:01:0\(number) type veth peer name ht-x\(name)
+      ip link set ht-\(name) up
+      ip link set ht-x\(name) up
+      """
+    }.joined(separator: "\n")
+
+  static let isolation = Result {
+    try Isolation(interfaceCommands)
+  }
+  static let shared = Result { () throws -> Rig in
+    try isolation.get().run { try Rig(chained: false) }
+  }
+  static let chained = Result { () throws -> Rig in
+    // Two programs cannot share an interface: this one has the ports of its own namespace.
+    let isolation = try Isolation(
+      interfaceCommands)
+    let rig = try isolation.run { try Rig(chained: true) }
+    rig.ownIsolation = isolation
+    return rig
+  }
+
+  let kernel: DataPlane
+  let host: HostRack
+  /// Interface numbers by name without the prefix.
+  let interfaces: [String: UInt32]
+  private(set) var hostSamples: [SampleRecord] = []
+  private var ownIsolation: Isolation?
+
+  init(chained: Bool) throws {
+    var interfaces: [String: UInt32] = [:]
+    for name in Self.names {
+      interfaces[name] = if_nametoindex("ht-\(name)")
+    }
+    self.interfaces = interfaces
+    var configuration = RackConfiguration(address: Place.mapped(Place.rack))
+    configuration.neighbour = (Place.mapped(Place.neighbour), WireLimits.port)
+    if chained {
+      configuration.next = .init(
+        address: Place.mapped(Place.next), port: WireLimits.port, interface: interfaces["c1"] ?? 0,
+        mac: Place.nextMAC)
+    }
+    kernel = try DataPlane(
+      configuration: DataPlaneConfiguration(rack: configuration, buckets: Self.buckets))
+    host = HostRack(
+      memory: DirectoryMemory(buckets: Self.buckets), configuration: configuration)
+    for (number, name) in Self.names.enumerated() {
+      try kernel.attach(interface: "ht-\(name)")
+      host.addPort(interface: interfaces[name] ?? 0, mac: [2, 0, 0, 0, 1, UInt8(number)])
+    }
+    host.onSample = { [unowned self] hash, operation, weight, key, isCollision in
+      hostSamples.append(
+        SampleRecord(
+          kind: isCollision ? .collision : .request, keyHash: hash,
+          operation: Wire.Operation(rawValue: operation) ?? .get, weight: weight, key: key))
+    }
+    reset()
+  }
+
+  /// Runs a job where the interfaces are.
+  func run<Value: Sendable>(_ job: @escaping @Sendable (Rig) throws -> Value) throws -> Value {
+    try (ownIsolation ?? Self.isolation.get()).run { try job(self) }
+  }
+
+  /// Puts both directories back to where every case begins.
+  func reset() {
+    for memory in [kernel.memory, host.memory] { Self.setUp(memory, interfaces) }
+    hostSamples = []
+    kernel.drainSamples { _ in }
+  }
+
+  func port(of server: UInt8) -> String { server == 5 ? "c0" : "s\(min(server, 3))" }
+  static func portMAC(_ name: String) -> [UInt8] {
+    let number = names.firstIndex(of: name) ?? 0
+    return [2, 0, 0, 0, 1, UInt8(number)]
+  }
+
+  private static func setUp(_ memory: DirectoryMemory, _ interfaces: [String: UInt32]) {
+    let raw = memory.raw.pointee
+    memset(raw.buckets, 0, MemoryLayout<directory_bucket>.stride * buckets)
+    memset(raw.details, 0, MemoryLayout<directory_detail>.stride * memory.capacity)
+    memset(raw.loads, 0, MemoryLayout<directory_load>.stride * 32)
+    memory.apply(
+      .begin(epoch: 1, serverCount: 6, nextVersion: nextVersion, window: window))
+    for server in UInt8(0)..<6 {
+      let name = server == 5 ? "c0" : "s\(min(server, 3))"
+      memory.apply(
+        .setServer(
+          server,
+          ServerPlace(
+            incarnation: 1_000 + UInt64(server), interface: interfaces[name] ?? 0,
+            port: Place.serverPort(server), mac: Place.serverMAC(server),
+            address: Place.mapped(Place.server(server)))))
+    }
+    for (index, home) in [UInt8(0), 1, 2, 3, 4, 5].enumerated() {
+      memory.apply(
+        .setSlots(first: UInt16(index) * 2_048, count: 2_048, home: home, moving: false))
+    }
+    memory.apply(.setSlots(first: 12_288, count: 4_096, home: 1, moving: true))
+    memory.apply(.setTargets(table: 0, servers: (0..<256).map { UInt8($0 % 4) }))
+    memory.apply(.setTargets(table: 1, servers: Array(repeating: 4, count: 256)))
+    memory.apply(.setAlive(0b101111))
+    memory.apply(.setGeneration(generation))
+    memory.apply(.setSampleInterval(0))
+    memory.apply(.setServing(true))
+    for key in TestKey.all { key.enter(memory) }
+  }
+
+  /// Gives a frame to both; says what the kernel did, and how the host differs, if it does.
+  func handle(
+    _ frame: [UInt8], from port: String, linear: Int? = nil
+  ) throws -> Outcome {
+    let interface = interfaces[port] ?? 0
+    let (counters, hostCounters) = (kernel.counters(), host.counters)
+    let before = Memory(kernel.memory)
+    let (action, output) = try kernel.run(frame: frame, ingress: interface, linear: linear)
+    var hostFrame = frame
+    let hostAction = host.handle(&hostFrame, ingress: interface, linear: linear)
+    let after = Memory(kernel.memory)
+    var differences: [String] = []
+    let same: Bool =
+      switch (action, hostAction) {
+      case (.pass, .pass), (.drop, .drop), (.transmit, .transmit), (.redirect, .send): true
+      default: false
+      }
+    if !same { differences.append("kernel \(action), host \(hostAction)") }
+    if action != .drop && output != hostFrame { differences.append("frames differ") }
+    if after != Memory(host.memory) { differences.append("memories differ") }
+    let now = kernel.counters()
+    let counted = DirectoryCounter.all.filter { now[$0] != counters[$0] }
+    let total = DirectoryCounter.all.reduce(0) { $0 + now[$1] - counters[$1] }
+    let hostNow = host.counters
+    for counter in DirectoryCounter.all
+    where now[counter] - counters[counter]
+      != hostNow[Int(counter.rawValue)] - hostCounters[Int(counter.rawValue)]
+    {
+      differences.append("counter \(counter) differs")
+    }
+    if total != 1 { differences.append("counted \(total) times: \(counted)") }
+    var target: UInt32?
+    if case .send(let interface) = hostAction { target = interface }
+    return Outcome(
+      action: action, frame: output, counter: counted.first?.description ?? "none",
+      interface: target, before: before, after: after, differences: differences)
+  }
+}
+
+struct Outcome: Sendable {
+  let action: FrameAction
+  let frame: [UInt8]
+  let counter: String
+  /// Where the host build sent it.
+  let interface: UInt32?
+  let before: Memory
+  let after: Memory
+  let differences: [String]
+}
+
+/// All of a directory's memory at one moment, but for the loads, which are told apart.
+struct Memory: Equatable, Sendable {
+  let control: [UInt8]
+  let entries: [UInt8]
+  let tables: [UInt8]
+  let loads: [UInt8]
+
+  init(_ memory: DirectoryMemory) {
+    let raw = memory.raw.pointee
+    func bytes<T>(_ start: UnsafeMutablePointer<T>, _ count: Int) -> [UInt8] {
+      Array(UnsafeRawBufferPointer(start: start, count: MemoryLayout<T>.stride * count))
+    }
+    control = bytes(raw.control, 1)
+    entries = bytes(raw.buckets, memory.capacity / 4) + bytes(raw.details, memory.capacity)
+    tables =
+      bytes(raw.slots, WireLimits.slots) + bytes(raw.servers, 32)
+      + bytes(raw.targets, Int(DIRECTORY_TARGETS * DIRECTORY_TARGET_TABLES))
+    loads = bytes(raw.loads, 32)
+  }
+
+  /// The same but for what steering and replies change of the servers' loads?
+  func isSameDirectory(as other: Memory) -> Bool {
+    control == other.control && entries == other.entries && tables == other.tables
+  }
+}
