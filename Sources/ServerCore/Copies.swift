@@ -36,7 +36,9 @@ extension ServerCore {
     guard !(isTombstone && !arrival.value.isEmpty) else { return }
     let fence = fence(of: arrival)
     guard !fence.isForAnotherKey, header.generation >= floor,
-      header.generation >= fence.generation || faults.contains(.fenceIgnored)
+      header.generation >= fence.generation || faults.contains(.fenceIgnored),
+      // A copy from before a loss may be older than what was lost.
+      header.generation >= slots.lossGeneration(KeyHash.slot(header.keyHash))
     else { return }
     let kind = isTombstone ? StoredRecord.Kind.tombstone : .value
     let record = engine.find(arrival.key, keyHash: header.keyHash)

@@ -325,6 +325,15 @@ import Wire
     #expect(server.status(of: server.request(.get, "c", generation: 21)) == .lost)
   }
 
+  @Test func aCopyFromBeforeALossDoesNotComeBack() {
+    var server = Harness(slots: false)
+    server.setSlots([SlotRun(first: 0, count: 16_384, lossGeneration: 15)], generation: 15)
+    #expect(server.copy("a", "old", version: 100, generation: 14).isEmpty)
+    #expect(server.storedVersion("a") == nil)
+    #expect(server.copy("a", "new", version: 101, generation: 15).count == 1)
+    #expect(server.storedVersion("a") == 101)
+  }
+
   @Test func repeatedAndLateSlotMessagesDropNothing() {
     var server = Harness(slots: false)
     let all = [SlotRun(first: 0, count: 16_384, lossGeneration: 15)]
