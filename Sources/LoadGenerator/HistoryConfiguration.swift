@@ -23,6 +23,8 @@ public struct HistoryConfiguration: Sendable {
   public var seed: UInt64 = 1
   /// From its invocation until an operation is given up.
   public var deadline: UInt64 = 5_000_000_000
+  /// After which it is an error that the rack has not answered at all.
+  public var greetingTime: UInt64 = 3_000_000_000
   /// How often progress is told.
   public var progressInterval: UInt64 = 1_000_000_000
 

@@ -96,7 +96,7 @@ public final class HistoryRecorder {
       advance(now: now)
       invokeDue(now: now)
       if let failure { throw failure }
-      if !hasHeard, now - start > Self.greetingTime { throw noAnswer }
+      if !hasHeard, now - start > configuration.greetingTime { throw noAnswer }
       if now >= nextProgress {
         nextProgress += configuration.progressInterval
         progress(reportNow)
@@ -106,11 +106,9 @@ public final class HistoryRecorder {
     return reportNow
   }
 
-  private static let greetingTime: UInt64 = 3_000_000_000
-
   private var noAnswer: LoadError {
     port.refusal.map { .socket($0) }
-      ?? .noAnswer(configuration.rack, seconds: Double(Self.greetingTime) / 1e9)
+      ?? .noAnswer(configuration.rack, seconds: Double(configuration.greetingTime) / 1e9)
   }
 
   private var reportNow: HistoryReport {
@@ -244,7 +242,7 @@ public final class HistoryRecorder {
 
   private var nextDeadline: UInt64 {
     var next = UInt64.max
-    for client in clients { next = min(next, client.deadline) }
+    for index in clients.indices { next = min(next, clients[index].deadline) }
     if arrivals != nil, !idle.isEmpty, invokedCount < configuration.operations {
       next = min(next, start + nextArrival)
     }

@@ -33,6 +33,8 @@ public struct LoadConfiguration: Sendable {
   /// Datagrams are sent and received so often, many in one system call, instead of one by one: a
   /// tick adds at most its length to a latency and saves half of the processor's time.
   public var tick: UInt64 = 250_000
+  /// After which it is an error that the rack has not answered at all.
+  public var greetingTime: UInt64 = 3_000_000_000
   /// How often progress is told.
   public var progressInterval: UInt64 = 1_000_000_000
   /// Lateness of this process and of the servers together, at the 99th percentile,

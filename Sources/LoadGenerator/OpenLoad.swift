@@ -102,7 +102,7 @@ public final class OpenLoad {
     let operation = stream.next()
     tally.offered(isMeasured: isMeasured)
     // The first generation of a write must not be old (docs/protocol.md, §7).
-    let isSilent = operation.kind != .read && now - (lanes.heardAt ?? 0) > 1_000_000_000
+    let isSilent = operation.kind != .read && silence(now: now) > 1_000_000_000
     let request = LoadRequest(
       operation: operation, keyHash: keyHash(ofRank: operation.rank), due: due,
       isMeasured: isMeasured)
@@ -162,9 +162,7 @@ public final class OpenLoad {
       switch lanes.receive(header, now: now) {
       case .ignored, .greeted, .later: break
       case .again(let ticket): again.append(ticket)
-      case .completed(let request):
-        if request.isPersistent { break }
-        tally.completed(request, by: header, now: now)
+      case .completed(let request): tally.completed(request, by: header, now: now)
       case .shed(let request): tally.shed(request, by: header)
       case .failed(let request, let status):
         if status == .wrongHash { seedIsWrong = true }
@@ -177,15 +175,13 @@ public final class OpenLoad {
 
   // MARK: Before and beside the load
 
-  private static let greetingTime: UInt64 = 3_000_000_000
-
   private func greet() throws(LoadError) {
     let begin = MonotonicClock.now
     while lanes.heardAt == nil {
       let now = MonotonicClock.now
-      if now - begin > Self.greetingTime {
+      if now - begin > configuration.greetingTime {
         if let refusal = port.refusal { throw .socket(refusal) }
-        throw .noAnswer(configuration.rack, seconds: Double(Self.greetingTime) / 1e9)
+        throw .noAnswer(configuration.rack, seconds: Double(configuration.greetingTime) / 1e9)
       }
       try sayHello(now: now, every: 50_000_000)
       try port.flush()
@@ -204,9 +200,12 @@ public final class OpenLoad {
     }
   }
 
+  /// Since the rack was last heard of, which may be a little after `now` was read.
+  private func silence(now: UInt64) -> UInt64 { now - min(lanes.heardAt ?? 0, now) }
+
   /// Asks for the rack's generation before half of the silence that writes must not exceed.
   private func keepHearing(now: UInt64) throws(LoadError) {
-    guard now - min(lanes.heardAt ?? 0, now) > 500_000_000 else { return }
+    guard silence(now: now) > 500_000_000 else { return }
     try sayHello(now: now, every: 50_000_000)
   }
 
@@ -239,8 +238,8 @@ public final class OpenLoad {
       }
       try keepHearing(now: now)
       tell(progress, now: now)
-      if now - (lanes.heardAt ?? start) > Self.greetingTime {
-        throw .noAnswer(configuration.rack, seconds: Double(Self.greetingTime) / 1e9)
+      if silence(now: now) > configuration.greetingTime {
+        throw .noAnswer(configuration.rack, seconds: Double(configuration.greetingTime) / 1e9)
       }
     }
     // What the display has not shown of the fill is not part of the load.

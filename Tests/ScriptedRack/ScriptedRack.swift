@@ -4,6 +4,7 @@ public import Wire
 
 /// A rack for tests of clients: one thread that answers HELLO, GET, SET and DELETE on a loopback
 /// socket from a dictionary, and misbehaves as its script says.
+/// Its replies say that they are of four servers, each of its share of the key hashes.
 public final class ScriptedRack: Sendable {
   /// What becomes of one attempt at a request.
   public enum Fate: Sendable {
@@ -13,6 +14,8 @@ public final class ScriptedRack: Sendable {
     /// It takes effect, and the reply is lost.
     case loseReply
     case serveAndReplyTwice
+    /// A read is answered with the value before the newest write, as no rack may.
+    case serveStale
     /// It has no effect and is answered with this status, and with this version.
     case refuse(Status, version: UInt64 = 0)
   }
@@ -98,6 +101,8 @@ private final class ScriptedLoop {
 
   private let script: ScriptedRack.Script
   private var stored: [[UInt8]: (value: [UInt8]?, version: UInt64)] = [:]
+  /// What was stored before the newest write.
+  private var overwritten: [[UInt8]: (value: [UInt8]?, version: UInt64)] = [:]
   private var version = Version.first(ofEpoch: 1)
   private var attempts: [RequestID: Int] = [:]
   private var results: [RequestID: Message] = [:]
@@ -113,6 +118,9 @@ private final class ScriptedLoop {
     case .loseRequest: return []
     case .refuse(let status, let version): return [reply(to: header, status, version: version)]
     case .serve: return [serve(message, id)]
+    case .serveStale:
+      guard header.operation == .get else { return [serve(message, id)] }
+      return [read(overwritten[message.key], header)]
     case .serveAndReplyTwice:
       let reply = serve(message, id)
       return [reply, reply]
@@ -129,23 +137,27 @@ private final class ScriptedLoop {
     switch header.operation {
     case .set, .delete:
       version += 1
+      overwritten[message.key] = stored[message.key]
       stored[message.key] = (header.operation == .set ? message.value : nil, version)
       let result = reply(to: header, .ok, version: version)
       results[id] = result
       return result
-    case .get:
-      let found = stored[message.key]
-      return reply(
-        to: header, found?.value == nil ? .notFound : .ok, version: found?.version ?? 0,
-        value: found?.value ?? [])
+    case .get: return read(stored[message.key], header)
     default: return reply(to: header, .ok)
     }
+  }
+
+  private func read(_ found: (value: [UInt8]?, version: UInt64)?, _ header: Header) -> Message {
+    reply(
+      to: header, found?.value == nil ? .notFound : .ok, version: found?.version ?? 0,
+      value: found?.value ?? [])
   }
 
   private func reply(
     to header: Header, _ status: Status, version: UInt64 = 0, value: [UInt8] = []
   ) -> Message {
     var reply = header.reply(status)
+    reply.server = UInt8(header.keyHash % 4)
     reply.epoch = 1
     reply.generation = 3
     reply.version = version

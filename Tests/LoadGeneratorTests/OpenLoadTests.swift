@@ -1,0 +1,198 @@
+import LoadGenerator
+import ScriptedRack
+import Sockets
+import Synchronization
+import Testing
+import Wire
+import Workload
+
+/// Short, and patient with a machine that does something else.
+private func configuration(_ rack: Endpoint) -> LoadConfiguration {
+  var load = LoadConfiguration(rack: rack, keyCount: 1_000, alpha: 1.2)
+  load.rate = 3_000
+  load.warmUp = 50_000_000
+  load.duration = 400_000_000
+  load.mix = OperationMix(readShare: 0.6, deleteShare: 0.1)
+  load.timeout = 20_000_000_000
+  load.limit = 20_000_000_000
+  return load
+}
+
+private func run(_ load: LoadConfiguration) async throws -> LoadReport {
+  try await onThread { try OpenLoad(load).run() }
+}
+
+private func ended(_ report: LoadReport) -> UInt64 {
+  report.completed + report.busy + report.timedOut + report.failed + report.notSent
+}
+
+@Suite struct OpenLoadTests {
+  @Test("every operation is answered once and counted once")
+  func counts() async throws {
+    try await ScriptedRack.running { rack in
+      let report = try await run(configuration(rack.endpoint))
+      // 1,200, with a deviation of 35.
+      #expect((1_000...1_400).contains(report.offered))
+      #expect(report.completed == report.offered && ended(report) == report.offered)
+      #expect(report.servers.map(\.completed).reduce(0, +) == report.completed)
+      #expect(Set(report.servers.map(\.server)).isSubset(of: 0..<4))
+      #expect(report.beyondLimit == 0)
+      let p50 = try #require(report.p50Microseconds)
+      let p99 = try #require(report.p99Microseconds)
+      #expect(p50 > 0 && p50 <= p99 && p99 <= report.largestMicroseconds)
+    }
+  }
+
+  @Test("requests are as the protocol wants them, with keys of the key space and the rack's hash")
+  func requests() async throws {
+    try await ScriptedRack.running { rack in
+      var load = configuration(rack.endpoint)
+      load.hashSeed = 9
+      load.fill = 50
+      load.valueLengths = .fixed(20)
+      _ = try await run(load)
+      let received = rack.received
+      #expect(received.first?.header.operation == .hello)
+      var ids = Set<[UInt64]>()
+      for message in received where message.header.operation != .hello {
+        let header = message.header
+        #expect(load.keys.rank(ofKey: message.key) != nil)
+        #expect(header.keyHash == KeyHash.of(message.key, seed: 9))
+        #expect(message.value.count == (header.operation == .set ? 20 : 0))
+        #expect(header.sequence >= 1 && header.sequence - header.acknowledged <= 63)
+        #expect(header.knownGeneration == 3 && header.firstGeneration == 3)
+        #expect(header.flags == [] && header.server == WireLimits.noServer)
+        #expect(ids.insert([header.client, header.sequence]).inserted)
+      }
+      let firstKeys = received.filter { $0.header.operation == .set }.prefix(50).map(\.key)
+      #expect(Set(firstKeys) == Set((0..<50).map { load.keys.key(ofRank: $0) }))
+    }
+  }
+
+  @Test("busy and lost operations are counted, beyond the limit, and not tried again")
+  func refusals() async throws {
+    let script: ScriptedRack.Script = { header, _ in
+      if header.operation == .hello { return .serve }
+      return switch header.sequence % 10 {
+      case 3: .refuse(.busy)
+      case 5: .loseRequest
+      case 6: .refuse(.ambiguous)
+      case 7: .serveAndReplyTwice
+      default: .serve
+      }
+    }
+    try await ScriptedRack.running(script) { rack in
+      var load = configuration(rack.endpoint)
+      load.timeout = 2_000_000_000
+      load.limit = load.timeout
+      let report = try await run(load)
+      #expect(report.busy > 0 && report.failed > 0 && report.completed > 0)
+      #expect(report.timedOut > 0 && ended(report) == report.offered)
+      #expect(report.beyondLimit >= report.busy + report.failed + report.timedOut)
+      #expect(report.p99Microseconds == nil)
+      #expect(report.servers.map(\.busy).reduce(0, +) == report.busy)
+      let requests = rack.received.filter { $0.header.operation != .hello }
+      #expect(
+        Set(requests.map { [$0.header.client, $0.header.sequence] }).count == requests.count)
+    }
+  }
+
+  @Test("what a transition refuses is tried again under the same id, and completes")
+  func transitions() async throws {
+    let script: ScriptedRack.Script = { header, attempt in
+      header.operation == .set && attempt <= 2 ? .refuse(.frozen) : .serve
+    }
+    try await ScriptedRack.running(script) { rack in
+      let report = try await run(configuration(rack.endpoint))
+      #expect(report.completed == report.offered && report.busy == 0)
+      #expect(report.attemptsAgain > 0 && report.attemptsAgain % 2 == 0)
+    }
+  }
+
+  @Test("values are written before the load though servers are busy and datagrams get lost")
+  func fill() async throws {
+    let script: ScriptedRack.Script = { header, attempt in
+      guard header.operation == .set, attempt == 1 else { return .serve }
+      return switch header.sequence % 4 {
+      case 1: .refuse(.busy)
+      case 2: .loseRequest
+      default: .serve
+      }
+    }
+    try await ScriptedRack.running(script) { rack in
+      var load = configuration(rack.endpoint)
+      load.mix = .readsOnly
+      load.fill = load.keys.count
+      load.timeout = 200_000_000
+      load.limit = load.timeout
+      _ = try await run(load)
+      let requests = rack.received.filter { $0.header.operation != .hello }
+      let firstRead = try #require(requests.firstIndex { $0.header.operation == .get })
+      #expect(Set(requests[..<firstRead].map(\.key)).count == 1_000)
+      #expect(requests[firstRead...].allSatisfy { $0.header.operation == .get })
+    }
+  }
+
+  @Test("progress tells of everything once")
+  func progress() async throws {
+    try await ScriptedRack.running { rack in
+      var load = configuration(rack.endpoint)
+      load.warmUp = 0
+      load.progressInterval = 50_000_000
+      let told = Mutex<[LoadProgress]>([])
+      let settled = load
+      let report = try await onThread {
+        try OpenLoad(settled).run { progress in told.withLock { $0.append(progress) } }
+      }
+      let all = told.withLock { $0 }
+      #expect(all.count > 2)
+      #expect(all.map(\.offered).reduce(0, +) == report.offered)
+      #expect(all.map(\.completed).reduce(0, +) == report.completed)
+      #expect(all.flatMap(\.completedByServer).reduce(0, +) == report.completed)
+    }
+  }
+
+  @Test("a stop ends the load early, with what was measured")
+  func stop() async throws {
+    try await ScriptedRack.running { rack in
+      var load = configuration(rack.endpoint)
+      load.warmUp = 0
+      load.duration = 3_600_000_000_000
+      load.progressInterval = 50_000_000
+      let stop = LoadStop()
+      let settled = load
+      let report = try await onThread {
+        try OpenLoad(settled, stop: stop).run { if $0.elapsed > 0.2 { stop.stop() } }
+      }
+      #expect(report.duration < 3_600 && report.completed > 0)
+      #expect(ended(report) == report.offered)
+    }
+  }
+
+  @Test("another hash seed than the rack's is told")
+  func otherSeed() async throws {
+    let script: ScriptedRack.Script = { header, _ in
+      header.operation == .hello ? .serve : .refuse(.wrongHash)
+    }
+    try await ScriptedRack.running(script) { rack in
+      _ = await #expect(throws: LoadError.otherSeed(0)) {
+        try await run(configuration(rack.endpoint))
+      }
+    }
+  }
+
+  @Test("a rack that does not answer is told, and one whose port is closed")
+  func silence() async throws {
+    try await ScriptedRack.running({ _, _ in .loseRequest }) { rack in
+      var load = configuration(rack.endpoint)
+      load.greetingTime = 200_000_000
+      await #expect(throws: LoadError.noAnswer(rack.endpoint, seconds: 0.2)) {
+        try await run(load)
+      }
+    }
+    let closed = try UDPSocket(bind: Endpoint(.loopback, port: 0)).local
+    var load = configuration(closed)
+    load.greetingTime = 200_000_000
+    await #expect(throws: LoadError.socket(.refused(closed))) { try await run(load) }
+  }
+}
