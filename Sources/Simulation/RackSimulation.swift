@@ -10,6 +10,15 @@ public struct RackSimulation: Sendable {
   /// See `RackScenario.requestsAreDirect`.
   public var requestsAreDirect = false
 
+  /// Whether servers die and come back.
+  public var crashes = Crashes.never
+
+  /// In which seeds servers die.
+  public enum Crashes: String, Sendable, CaseIterable {
+    case never
+    case bySeed = "by-seed"
+  }
+
   /// When reads demand a version.
   public enum Demand: String, Sendable, CaseIterable {
     case always, never
@@ -26,6 +35,7 @@ public struct RackSimulation: Sendable {
     case .never: scenario.demandsVersions = false
     case .bySeed: break
     }
+    if crashes == .never { scenario.crashes = 0 }
     scenario.requestsAreDirect = requestsAreDirect
     return run(scenario)
   }
@@ -83,6 +93,7 @@ public struct SimulationTotals: Sendable, Equatable {
   public var operations = 0
   public var transitions = 0
   public var floors = 0
+  public var crashes = 0
   public var unknown = 0
   public var events = 0
   public var coverage = SimulationCoverage()
@@ -98,6 +109,7 @@ public struct SimulationTotals: Sendable, Equatable {
     operations += result.operations
     transitions += result.transitions
     floors += result.floors
+    crashes += result.crashes
     unknown += result.unknown
     events += result.events
     coverage.add(result.coverage)

@@ -33,6 +33,11 @@ struct SimulateCommand: AsyncParsableCommand {
     transform: { try named($0, "way to demand") })
   var demand = RackSimulation.Demand.bySeed
 
+  @Option(
+    help: "Servers that die with all they hold, and come back: never or by-seed.",
+    transform: { try named($0, "way to crash") })
+  var crashes = RackSimulation.Crashes.never
+
   @Flag(help: "Requests reach the directory at once, and once; the rest of the network stays bad.")
   var directRequests = false
 
@@ -56,6 +61,7 @@ struct SimulateCommand: AsyncParsableCommand {
   func run() async throws {
     var simulation = RackSimulation()
     simulation.faults = fault
+    simulation.crashes = crashes
     simulation.requestsAreDirect = directRequests
     simulation.demandsVersions = demand
     simulation.detail = trace ? .all : .none
@@ -91,6 +97,7 @@ struct SimulateCommand: AsyncParsableCommand {
     }
     var command = "hotrack simulate --seeds \(seed)..\(seed) --trace"
     for fault in fault { command += " --fault \(fault.rawValue)" }
+    if crashes != .never { command += " --crashes \(crashes.rawValue)" }
     if directRequests { command += " --direct-requests" }
     if demand != .bySeed { command += " --demand \(demand.rawValue)" }
     print("to see everything: \(command)")
@@ -107,7 +114,7 @@ struct SimulateCommand: AsyncParsableCommand {
     }
     print(
       "\(totals.seeds) seeds, \(totals.operations) operations (\(totals.unknown) unknown), "
-        + "\(totals.transitions) transitions, \(totals.floors) floors, \(totals.events) events; "
+        + "\(totals.transitions) transitions, \(totals.floors) floors, \(totals.crashes) crashes, \(totals.events) events; "
         + "\(totals.failures) failed; \(String(format: "%.0f", rate)) seeds/s")
   }
 
@@ -121,6 +128,7 @@ private struct SimulationSummary: Encodable {
   var unknown: Int
   var transitions: Int
   var floors: Int
+  var crashes: Int
   var events: Int
   var failures: Int
   var failedSeeds: [UInt64]
@@ -136,6 +144,7 @@ private struct SimulationSummary: Encodable {
     unknown = totals.unknown
     transitions = totals.transitions
     floors = totals.floors
+    crashes = totals.crashes
     events = totals.events
     failures = totals.failures
     failedSeeds = totals.failed

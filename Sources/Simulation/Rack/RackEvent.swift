@@ -18,6 +18,10 @@ enum RackEvent {
   case graceElapsed(token: UInt64)
   /// Something is asked of the controller.
   case command
+  /// A server dies with all it holds.
+  case crash(server: Int)
+  /// A server starts again, empty and with a new incarnation.
+  case restart(server: Int)
   /// Late datagrams have had their time.
   case drained
 }
@@ -49,6 +53,8 @@ public struct SimulationResult: Sendable {
   /// Transitions that were completed: promotions, demotions, changes of targets.
   public var transitions = 0
   public var floors = 0
+  /// Servers that died.
+  public var crashes = 0
   /// Requests whose outcome their client does not know.
   public var unknown = 0
   public var coverage = SimulationCoverage()

@@ -35,6 +35,9 @@ public struct RackScenario: Sendable, Equatable {
   public var patience: UInt64?
   /// A request that meets a full queue.
   public var busy = 0.0
+  /// Servers that die, one after the other, and how long each is away.
+  public var crashes = 0
+  public var away: ClosedRange<UInt64> = 1_000_000...60_000_000
   /// Whether the directory's policy moves keys too, by what it samples.
   public var isAutomatic = false
   /// Requests reach the directory at once, and once: no late duplicate of a finished one does.
@@ -67,6 +70,8 @@ public struct RackScenario: Sendable, Equatable {
     if random.chance(0.2) { busy = 0.03 }
     isAutomatic = random.chance(0.1)
     demandsVersions = random.chance(0.5)
+    if random.chance(0.5) { crashes = random.integer(in: 1...4) }
+    away = 500_000...random.element(of: [5_000_000, 60_000_000])
   }
 
   private static func conditions(_ random: inout SimulationRandom) -> LinkConditions {

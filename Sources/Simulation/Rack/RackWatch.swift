@@ -12,6 +12,8 @@ struct RackWatch {
   private(set) var homes: [UInt8]
   /// By place: the completed version when it was last looked at.
   private(set) var completed: [UInt64]
+  private var alive: UInt32 = 0
+  private var incarnations: [UInt8: UInt64] = [:]
   private var places: [UInt64: UInt32] = [:]
   /// By key hash: the newest version that was let through to a client.
   private var newestShown: [UInt64: UInt64] = [:]
@@ -69,6 +71,8 @@ struct RackWatch {
       places[keyHashes[Int(entry)]] = nil
       keyHashes[Int(entry)] = 0
       modes[Int(entry)] = nil
+    case .setAlive(let servers): alive = servers
+    case .setServer(let server, let place): incarnations[server] = place.incarnation
     case .setSampleInterval(let interval): sampleInterval = interval
     default: break
     }
@@ -82,6 +86,12 @@ struct RackWatch {
       return nil
     }
     return first == version ? nil : first
+  }
+
+  /// The directory takes this server, in this incarnation, for a living one.
+  func isAlive(_ server: SimulatedServer) -> Bool {
+    alive & (1 << UInt32(server.number)) != 0
+      && incarnations[UInt8(server.number)] == server.incarnation && !server.isDown
   }
 
   mutating func takesSample() -> Bool {
@@ -116,8 +126,11 @@ extension RackWorld {
         .completedBehind,
         "\(key.name): \(reading.completed), but a client was shown \(watch.newestShown(keyHash))")
     }
-    if reading.replicaSet == 0 { fail(.setHoldsVersion, "\(key.name): the replica set is empty") }
-    for server in servers.indices where reading.replicaSet & (1 << UInt32(server)) != 0 {
+    if reading.replicaSet == 0 && result.crashes == 0 {
+      fail(.setHoldsVersion, "\(key.name): the replica set is empty")
+    }
+    for server in servers.indices
+    where reading.replicaSet & (1 << UInt32(server)) != 0 && watch.isAlive(servers[server]) {
       let stored = servers[server].storedVersion(of: key)
       if stored < reading.completed {
         fail(

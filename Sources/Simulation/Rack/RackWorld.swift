@@ -35,6 +35,7 @@ final class RackWorld {
   var operationsLeft: Int
   var outstanding = 0
   var valuesMade = 0
+  var crashesLeft: Int
   private var stageStart: UInt64 = 0
   /// Of recorded operations: virtual time, but no two moments are the same.
   private var historyTime: Int64 = 0
@@ -57,9 +58,12 @@ final class RackWorld {
     memory.faults = faults.directory
     watch = RackWatch(places: memory.capacity)
     operationsLeft = scenario.operations
+    crashesLeft = scenario.crashes
     controller = SimulatedController(scenario, faults: faults, capacity: memory.capacity)
     for number in 0..<scenario.servers {
-      servers.append(SimulatedServer(number: number, scenario, faults: faults))
+      servers.append(
+        SimulatedServer(
+          number: number, incarnation: random.next() | 1, scenario, faults: faults))
     }
     for number in 0..<scenario.clients {
       clients.append(SimulatedClient(number: number, scenario, &random))
@@ -103,6 +107,8 @@ final class RackWorld {
     case .tick: tick()
     case .graceElapsed(let token): give(.graceElapsed(token: token))
     case .command: command()
+    case .crash(let server): crash(server)
+    case .restart(let server): restart(server)
     case .drained: if stage == .draining { enter(.finalReads) }
     }
   }
@@ -153,7 +159,9 @@ final class RackWorld {
       for client in clients.indices {
         for _ in 0..<scenario.outstanding { schedule(submitOf: client) }
       }
-    case .calming: network.calm(delay: 10_000...50_000)
+    case .calming:
+      network.calm(delay: 10_000...50_000)
+      for server in servers.indices where servers[server].isDown { restart(server) }
     case .draining:
       scheduler.schedule(.drained, after: scenario.conditions.hold.upperBound + 1_000_000)
     case .finalReads:

@@ -28,11 +28,12 @@ struct SimulatedController {
     configuration.policy.promoteShare = 0.3
     configuration.policy.demoteShare = 0.2
     configuration.policy.movesPerSecond = 1_000
-    configuration.times.resend = max(1_000_000, 4 * scenario.conditions.delay.upperBound)
+    configuration.times.resend = max(
+      1_000_000, 4 * scenario.conditions.delay.upperBound, 20 * scenario.effectDelay.upperBound)
     configuration.times.transition = 40_000_000
     configuration.times.again = 2_000_000
-    configuration.times.probe = 10_000_000
-    configuration.times.serverTimeout = 1_000_000_000_000
+    configuration.times.probe = scenario.crashes > 0 ? 2_000_000 : 10_000_000
+    configuration.times.serverTimeout = scenario.crashes > 0 ? 20_000_000 : 1_000_000_000_000
     configuration.times.floor = 0
     configuration.times.copyOrder = 1_000_000
     core = ControllerCore(configuration)
@@ -68,7 +69,7 @@ extension RackWorld {
       controller.effects = controller.core.handle(event)
       controller.nextEffect = 0
       if controller.isBusy {
-        scheduler.schedule(.effect, after: random.duration(in: scenario.effectDelay) / 4)
+        scheduler.schedule(.effect, after: effectDelay() / 4)
       }
     }
   }
@@ -89,10 +90,14 @@ extension RackWorld {
     controller.nextEffect += 1
     carryOut(effect)
     if controller.isBusy {
-      scheduler.schedule(.effect, after: random.duration(in: scenario.effectDelay))
+      scheduler.schedule(.effect, after: effectDelay())
     } else {
       serveController()
     }
+  }
+
+  private func effectDelay() -> UInt64 {
+    random.duration(in: stage.rawValue > Stage.faulty.rawValue ? 0...5_000 : scenario.effectDelay)
   }
 
   private func carryOut(_ effect: ControllerEffect) {
@@ -120,6 +125,8 @@ extension RackWorld {
     case .serving: if stage == .starting { enter(.faulty) }
     case .finished: result.transitions += 1
     case .floorRaised: result.floors += 1
+    case .serverMustRestart(let server):
+      scheduler.schedule(.restart(server: Int(server)), after: 1_000_000)
     default: break
     }
   }

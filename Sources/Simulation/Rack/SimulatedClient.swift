@@ -117,6 +117,7 @@ extension RackWorld {
     outstanding -= 1
     result.operations += 1
     record(pending, outcome, client, token)
+    scheduleCrash()
     if stage == .faulty, random.chance(scenario.commands) {
       scheduler.schedule(.command, after: random.duration(in: scenario.commandDelay))
     }
