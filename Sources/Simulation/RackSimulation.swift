@@ -10,6 +10,8 @@ public struct RackSimulation: Sendable {
   /// See `RackScenario.requestsAreDirect`.
   public var requestsAreDirect = false
 
+  /// Only what clients were told is checked, not the state of directory and servers.
+  public var looksFromOutside = false
   /// Whether servers die and come back.
   public var crashes = Crashes.never
 
@@ -36,6 +38,7 @@ public struct RackSimulation: Sendable {
     case .bySeed: break
     }
     if crashes == .never { scenario.crashes = 0 }
+    scenario.looksFromOutside = looksFromOutside
     scenario.requestsAreDirect = requestsAreDirect
     return run(scenario)
   }

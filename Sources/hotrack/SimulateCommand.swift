@@ -38,6 +38,9 @@ struct SimulateCommand: AsyncParsableCommand {
     transform: { try named($0, "way to crash") })
   var crashes = RackSimulation.Crashes.never
 
+  @Flag(help: "Check only what clients were told, not the state of directory and servers.")
+  var clientsOnly = false
+
   @Flag(help: "Requests reach the directory at once, and once; the rest of the network stays bad.")
   var directRequests = false
 
@@ -62,6 +65,7 @@ struct SimulateCommand: AsyncParsableCommand {
     var simulation = RackSimulation()
     simulation.faults = fault
     simulation.crashes = crashes
+    simulation.looksFromOutside = clientsOnly
     simulation.requestsAreDirect = directRequests
     simulation.demandsVersions = demand
     simulation.detail = trace ? .all : .none
@@ -98,6 +102,7 @@ struct SimulateCommand: AsyncParsableCommand {
     var command = "hotrack simulate --seeds \(seed)..\(seed) --trace"
     for fault in fault { command += " --fault \(fault.rawValue)" }
     if crashes != .never { command += " --crashes \(crashes.rawValue)" }
+    if clientsOnly { command += " --clients-only" }
     if directRequests { command += " --direct-requests" }
     if demand != .bySeed { command += " --demand \(demand.rawValue)" }
     print("to see everything: \(command)")

@@ -32,6 +32,22 @@ import Testing
     }
   }
 
+  @Test(
+    "What clients are told is enough to find the mutations that the issue is about",
+    arguments: [
+      SimulationFault.readRepliesIgnored, .retryAnywhere, .errorsMove, .replayIsHolder,
+      .requestGeneration,
+    ])
+  func clientsNotice(_ fault: SimulationFault) throws {
+    var simulation = RackSimulation()
+    simulation.looksFromOutside = true
+    simulation.faults = [fault]
+    let found = try #require(simulation.seedsUntilFailure(limit: 1_500))
+    print(
+      "\(fault.rawValue), as clients see it: found by '\(reason(found.result))' after "
+        + "\(found.seeds) seeds")
+  }
+
   /// A write that is stamped with the new generation and has not seen the entry does harm only
   /// where servers take it: they do not, since its sender cannot have known of that generation.
   /// With that rule off, late duplicates of finished writes do harm too, so they are kept away:

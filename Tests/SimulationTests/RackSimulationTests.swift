@@ -21,6 +21,21 @@ import Testing
     }
   }
 
+  @Test("Racks whose servers die and come back do right too, as far as anybody can know")
+  func crashes() async {
+    var simulation = RackSimulation()
+    simulation.crashes = .bySeed
+    var failures: [String] = []
+    let totals = await simulation.run(seeds: 1...120, jobs: 2) { result in
+      if let failure = result.failure {
+        failures.append("seed \(result.seed): \(failure.check.rawValue): \(failure.description)")
+      }
+      return true
+    }
+    #expect(failures.isEmpty, "\(failures.joined(separator: "\n"))")
+    #expect(totals.crashes > 60)
+  }
+
   @Test("The same seed does the same to the bit, whatever is kept of its trace; others differ")
   func determinism() {
     var simulation = RackSimulation()

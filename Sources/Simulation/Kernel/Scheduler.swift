@@ -94,16 +94,16 @@ public struct SimulatedClock: Sendable {
     self.driftPPM = driftPPM
   }
 
-  /// What it shows at a virtual time.
+  /// What it shows at a virtual time; it never goes back.
   public func reading(at time: UInt64) -> UInt64 {
-    offset + UInt64(Int64(time) + Int64(time) / 1_000_000 * driftPPM)
+    offset + UInt64(Int64(time) + Int64(time) * driftPPM / 1_000_000)
   }
 
   /// The first virtual time, to the nanosecond, at which it shows `reading` or more.
   public func time(ofReading reading: UInt64) -> UInt64 {
     guard reading > offset else { return 0 }
     let shown = Int64(reading - offset)
-    var time = UInt64(max(0, shown - shown / (1_000_000 + driftPPM) * driftPPM))
+    var time = UInt64(max(0, shown - shown / (1_000_000 + driftPPM) * driftPPM - 1_000))
     while self.reading(at: time) < reading { time += reading - self.reading(at: time) }
     return time
   }

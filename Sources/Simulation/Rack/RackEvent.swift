@@ -18,6 +18,8 @@ enum RackEvent {
   case graceElapsed(token: UInt64)
   /// Something is asked of the controller.
   case command
+  /// The network is again as it was before the transition of this number.
+  case settle(disturbance: Int)
   /// A server dies with all it holds.
   case crash(server: Int)
   /// A server starts again, empty and with a new incarnation.
@@ -35,6 +37,14 @@ public enum SimulationCheck: String, Sendable, CaseIterable {
   case versionOrder = "version order"
   case linearizability
   case liveness
+
+  /// It needs nothing but what clients were told.
+  public var isSeenByClients: Bool {
+    switch self {
+    case .versionOrder, .linearizability, .liveness: true
+    case .atMostOnce, .setHoldsVersion, .completedFell, .completedBehind: false
+    }
+  }
 }
 
 /// What went wrong, and when.

@@ -28,6 +28,10 @@ public struct RackScenario: Sendable, Equatable {
   public var floors = 1
   /// Out of ten commands, how many are quick changes of mind about one key.
   public var flaps = 3
+  /// While a transition runs, so much more is held back, and for some time after it so much more is
+  /// lost: what is under way then is what transitions are about.
+  public var transitionHolding = 0.0
+  public var transitionLoss = 0.0
   /// Between two effects of the controller.
   public var effectDelay: ClosedRange<UInt64> = 0...20_000
   public var graceDelay: ClosedRange<UInt64> = 100_000...400_000
@@ -40,6 +44,8 @@ public struct RackScenario: Sendable, Equatable {
   public var away: ClosedRange<UInt64> = 1_000_000...60_000_000
   /// Whether the directory's policy moves keys too, by what it samples.
   public var isAutomatic = false
+  /// Only what clients were told is checked, not the state of directory and servers.
+  public var looksFromOutside = false
   /// Requests reach the directory at once, and once: no late duplicate of a finished one does.
   public var requestsAreDirect = false
   /// Reads carry the version that they demand. Without it a wrong steering is not covered for.
@@ -70,6 +76,8 @@ public struct RackScenario: Sendable, Equatable {
     if random.chance(0.2) { busy = 0.03 }
     isAutomatic = random.chance(0.1)
     demandsVersions = random.chance(0.5)
+    transitionHolding = random.element(of: [0, 0.1, 0.3])
+    transitionLoss = random.element(of: [0, 0.2])
     if random.chance(0.5) { crashes = random.integer(in: 1...4) }
     away = 500_000...random.element(of: [5_000_000, 60_000_000])
   }

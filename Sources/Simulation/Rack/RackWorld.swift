@@ -36,6 +36,8 @@ final class RackWorld {
   var outstanding = 0
   var valuesMade = 0
   var crashesLeft: Int
+  /// Transitions whose end has disturbed the network.
+  var disturbances = 0
   private var stageStart: UInt64 = 0
   /// Of recorded operations: virtual time, but no two moments are the same.
   private var historyTime: Int64 = 0
@@ -107,6 +109,7 @@ final class RackWorld {
     case .tick: tick()
     case .graceElapsed(let token): give(.graceElapsed(token: token))
     case .command: command()
+    case .settle(let disturbance): settle(disturbance)
     case .crash(let server): crash(server)
     case .restart(let server): restart(server)
     case .drained: if stage == .draining { enter(.finalReads) }
@@ -136,7 +139,7 @@ final class RackWorld {
   }
 
   func fail(_ check: SimulationCheck, _ description: String) {
-    guard failure == nil else { return }
+    guard failure == nil, check.isSeenByClients || !scenario.looksFromOutside else { return }
     failure = SimulationFailure(check: check, description: description, time: scheduler.now)
     trace.record(at: scheduler.now, code: 99, text: "FAILED \(check.rawValue): \(description)")
   }

@@ -105,6 +105,7 @@ extension RackWorld {
     case .publish(let change):
       trace.record(at: scheduler.now, code: 3, text: "directory: \(change)")
       watch.before(change)
+      disturb(change)
       memory.apply(change)
       checkAllEntries()
     case .send(let message, let server):
@@ -117,6 +118,28 @@ extension RackWorld {
       controller.inbox.append(.versionsReserved(token: token, first: first))
     case .notice(let notice): take(notice)
     }
+  }
+
+  /// Makes the network worse when it matters most.
+  private func disturb(_ change: DirectoryChange) {
+    guard stage == .faulty else { return }
+    switch change {
+    case .insert, .setMode(_, .removing):
+      network.conditions = scenario.conditions
+      network.conditions.holding += scenario.transitionHolding
+    case .makeHot, .remove:
+      network.conditions = scenario.conditions
+      network.conditions.loss += scenario.transitionLoss
+      disturbances += 1
+      scheduler.schedule(.settle(disturbance: disturbances), after: 1_000_000)
+    default: break
+    }
+  }
+
+  /// Ends what the last transition has disturbed.
+  func settle(_ disturbance: Int) {
+    guard stage == .faulty, disturbance == disturbances else { return }
+    network.conditions = scenario.conditions
   }
 
   private func take(_ notice: ControllerNotice) {
