@@ -60,7 +60,7 @@ public struct RackScenario: Sendable, Equatable {
     outstanding = random.integer(in: 1...4)
     keys = random.integer(in: 1...4)
     operations = random.integer(in: 500...600)
-    readShare = random.element(of: [0.3, 0.5, 0.7])
+    readShare = random.element(of: [0.3, 0.5, 0.7, 0.85])
     deleteShare = random.element(of: [0, 0.05, 0.2])
     think = 0...random.element(of: [50_000, 300_000, 1_500_000])
     if random.chance(0.3) { window = UInt32(random.integer(in: 16...80)) }

@@ -131,7 +131,7 @@ extension RackWorld {
       network.conditions = scenario.conditions
       network.conditions.loss += scenario.transitionLoss
       disturbances += 1
-      scheduler.schedule(.settle(disturbance: disturbances), after: 1_000_000)
+      scheduler.schedule(.settle(disturbance: disturbances), after: 3_000_000)
     default: break
     }
   }
