@@ -106,7 +106,9 @@ let package = Package(
     tests("Sockets"),
     tests("HotrackClient", uses: ["ClientCore", "ScriptedRack", "Sockets", "Wire"]),
     tests("Server", uses: ["Directory", "HotrackClient", "ServerCore", "Sockets", "Wire", log]),
-    tests("Controller", uses: ["ControllerCore", "Wire"]),
+    tests(
+      "Controller",
+      uses: ["ControllerCore", "DataPlane", "Directory", "Server", "Sockets", "Wire", log]),
     tests(
       "LoadGenerator",
       uses: ["ClientCore", "Linearizability", "ScriptedRack", "Sockets", "Wire", "Workload"]),

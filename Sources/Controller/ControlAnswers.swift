@@ -1,5 +1,4 @@
 internal import ControllerCore
-internal import DataPlane
 internal import Directory
 internal import Glibc
 internal import Sockets
@@ -12,7 +11,7 @@ extension ControllerLoop {
     do throws(ControlProblem) {
       switch request.command {
       case .status: answer.status = status()
-      case .keys: answer.keys = core.state.keys.prefix(try limit(request)).map(ControlKey.init)
+      case .keys: answer.keys = core.state.keys.prefix(try limit(request)).map(key)
       case .servers: answer.servers = servers()
       case .counters: answer.counters = counters()
       case .events:
@@ -67,8 +66,21 @@ extension ControllerLoop {
       totals: state.totals, counters: counters())
   }
 
+  /// With what the directory says of it at this moment.
+  private func key(_ state: KeyState) -> ControlKey {
+    var state = state
+    let reading = plane.memory.reading(ofEntry: state.entry)
+    if state.mode != .adding && reading.keyHash == state.keyHash {
+      state.version = reading.completed
+      state.replicas = (0..<UInt8(WireLimits.serversMax)).filter {
+        reading.replicaSet >> UInt32($0) & 1 == 1
+      }
+    }
+    return ControlKey(state)
+  }
+
   private func servers() -> [ControlServer] {
-    let counts = plane.serverCounts()
+    let counts = plane.steeredCounts()
     let endpoints = options.servers
     return core.state.servers.map { server in
       let number = Int(server.number)
@@ -79,8 +91,8 @@ extension ControllerLoop {
         assumedLoad: plane.memory.load(ofServer: number), slots: server.slots, keys: server.keys,
         readRate: rates.rate(4 * number), writeRate: rates.rate(4 * number + 1),
         copyRate: rates.rate(4 * number + 2), replyRate: rates.rate(4 * number + 3),
-        reads: counts[number].reads, writes: counts[number].writes, copies: counts[number].copies,
-        replies: counts[number].replies, refused: server.refused)
+        reads: counts[4 * number], writes: counts[4 * number + 1],
+        copies: counts[4 * number + 2], replies: counts[4 * number + 3], refused: server.refused)
     }
   }
 }

@@ -10,6 +10,8 @@ final class ControlReaders {
   static let lineLengthMax = 4096
   /// Requests answered before the loop sees to its packets again.
   static let requestsPerPass = 4
+  /// New readers taken in before the loop sees to its packets again.
+  private static let readersPerPass = 16
 
   private struct Reader {
     let descriptor: Int32
@@ -73,7 +75,7 @@ final class ControlReaders {
   }
 
   private func accept() {
-    while true {
+    for _ in 0..<Self.readersPerPass {
       let descriptor = Glibc.accept(listener.descriptor, nil, nil)
       guard descriptor >= 0 else { return }
       _ = fcntl(descriptor, F_SETFL, O_NONBLOCK)

@@ -173,8 +173,7 @@ package final class ControllerLoop {
       return reading
     }
     if now >= rates.nextSample {
-      rates.add(
-        plane.serverCounts().flatMap { [$0.reads, $0.writes, $0.copies, $0.replies] }, at: now)
+      rates.add(plane.steeredCounts(), at: now)
     }
     try handle(.tick(now: now, entries: readings, nextVersion: plane.memory.nextVersion))
   }

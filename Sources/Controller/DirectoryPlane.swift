@@ -16,13 +16,17 @@ package protocol DirectoryPlane: AnyObject, Sendable {
   func awaitGrace()
   /// Packets by the name of what they were counted as.
   func packetCounts() -> [(name: String, packets: UInt64)]
-  /// Of each of the 32 servers.
-  func serverCounts() -> [ServerCounts]
+  /// For each of the 32 servers four counts: reads, writes and copies sent there, and replies.
+  func steeredCounts() -> [UInt64]
 }
 
 extension DataPlane: DirectoryPlane {
   package func packetCounts() -> [(name: String, packets: UInt64)] {
     counters().all.map { ($0.counter.description, $0.packets) }
+  }
+
+  package func steeredCounts() -> [UInt64] {
+    serverCounts().flatMap { [$0.reads, $0.writes, $0.copies, $0.replies] }
   }
 }
 
