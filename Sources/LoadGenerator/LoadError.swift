@@ -4,6 +4,8 @@ public import Sockets
 public enum LoadError: Error, Equatable, Sendable, CustomStringConvertible {
   /// The rack did not answer HELLO.
   case noAnswer(Endpoint, seconds: Double)
+  /// It answered HELLO, and no operation after that.
+  case nothingCompleted(Endpoint)
   /// The rack computes other key hashes.
   case otherSeed(UInt64)
   case socket(SocketError)
@@ -17,6 +19,11 @@ public enum LoadError: Error, Equatable, Sendable, CustomStringConvertible {
       """
       the rack at \(rack) did not answer within \(seconds) s: check the address, that the rack's \
       controller runs (`hotrack servers`), and that this host or namespace has a route to it
+      """
+    case .nothingCompleted(let rack):
+      """
+      every operation on the rack at \(rack) was refused or lost: `hotrack servers` shows which \
+      servers are alive; a lower --rate shows whether they are overloaded
       """
     case .otherSeed(let seed):
       """

@@ -279,7 +279,9 @@ struct LoadLanes {
     lanes[Int(lane)].isRetired = true
     lanes[Int(lane)].isListed = false
     withRoom.removeAll { $0 == lane }
-    birthOffset = max(birthOffset, evictedBirth &+ 1 &- min(now / 1_000_000, evictedBirth))
+    // Births have 42 bits; whatever a reply says, time goes on from there without overflow.
+    let newest = min(evictedBirth, 1 << 42 - 2)
+    birthOffset = max(birthOffset, newest + 1 - min(now / 1_000_000, newest))
   }
 }
 

@@ -100,4 +100,30 @@ public struct LoadReport: Sendable, Encodable {
     case serverLatenessP99Microseconds = "server_lateness_p99_us"
     case isValid = "valid"
   }
+
+  /// Every field is always there; a latency that never ended is null.
+  public func encode(to encoder: any Encoder) throws {
+    var fields = encoder.container(keyedBy: CodingKeys.self)
+    try fields.encode(duration, forKey: .duration)
+    try fields.encode(offeredPerSecond, forKey: .offeredPerSecond)
+    try fields.encode(completedPerSecond, forKey: .completedPerSecond)
+    try fields.encode(offered, forKey: .offered)
+    try fields.encode(completed, forKey: .completed)
+    try fields.encode(busy, forKey: .busy)
+    try fields.encode(timedOut, forKey: .timedOut)
+    try fields.encode(failed, forKey: .failed)
+    try fields.encode(notSent, forKey: .notSent)
+    try fields.encode(attemptsAgain, forKey: .attemptsAgain)
+    try fields.encode(limitMicroseconds, forKey: .limitMicroseconds)
+    try fields.encode(beyondLimit, forKey: .beyondLimit)
+    try fields.encode(beyondLimitShare, forKey: .beyondLimitShare)
+    try fields.encode(p50Microseconds, forKey: .p50Microseconds)
+    try fields.encode(p99Microseconds, forKey: .p99Microseconds)
+    try fields.encode(p999Microseconds, forKey: .p999Microseconds)
+    try fields.encode(largestMicroseconds, forKey: .largestMicroseconds)
+    try fields.encode(servers, forKey: .servers)
+    try fields.encode(sendLagP99Microseconds, forKey: .sendLagP99Microseconds)
+    try fields.encode(serverLatenessP99Microseconds, forKey: .serverLatenessP99Microseconds)
+    try fields.encode(isValid, forKey: .isValid)
+  }
 }

@@ -22,14 +22,7 @@ struct LoadCommand: ParsableCommand {
       while this machine was too busy for it to count.
       """)
 
-  @Option(
-    help: ArgumentHelp(
-      "The rack's address. Without this option: the environment variable HOTRACK_RACK.",
-      valueName: "address[:port]"))
-  var rack: String?
-
-  @Option(help: "The rack's hash seed, as in its configuration.")
-  var seed: UInt64 = 0
+  @OptionGroup var rack: RackOptions
 
   @Option(help: "The seed of keys, kinds and arrivals: the same seed, the same load.")
   var loadSeed: UInt64 = 1
@@ -126,27 +119,12 @@ struct LoadCommand: ParsableCommand {
     try check((1...10_000).contains(recording.clients), "--clients: 1 to 10,000")
     let prefix = recording.keyPrefix?.utf8.count ?? 1
     try check((1...200).contains(prefix), "--key-prefix: 1 to 200 bytes")
-    _ = try rackEndpoint()
   }
 
   private var keyCount: Int { keys ?? (isHistory ? 16 : 1_000_000) }
   private var alpha: Double { zipf ?? (isHistory ? 0 : 1.2) }
   private var reads: Double { readShare ?? (isHistory ? 0.6 : 1 - (deleteShare ?? 0)) }
   private var deletes: Double { deleteShare ?? (isHistory ? min(0.05, 1 - reads) : 0) }
-
-  private func rackEndpoint() throws -> Endpoint {
-    let environment = ProcessInfo.processInfo.environment["HOTRACK_RACK"]
-    guard let text = rack ?? environment, !text.isEmpty else {
-      throw ValidationError(
-        "no rack: give its address with --rack 10.0.0.1, or set the environment variable HOTRACK_RACK"
-      )
-    }
-    do {
-      return try Endpoint(parsing: text, defaultPort: WireLimits.port)
-    } catch {
-      throw ValidationError("\(rack == nil ? "HOTRACK_RACK" : "--rack"): \(error)")
-    }
-  }
 
   func run() throws {
     do {
@@ -160,8 +138,8 @@ struct LoadCommand: ParsableCommand {
   // MARK: Measuring
 
   private func measure() throws {
-    var load = LoadConfiguration(rack: try rackEndpoint(), keyCount: keyCount, alpha: alpha)
-    load.hashSeed = seed
+    var load = LoadConfiguration(rack: try rack.endpoint(), keyCount: keyCount, alpha: alpha)
+    load.hashSeed = rack.seed
     load.seed = loadSeed
     load.rate = rate ?? 10_000
     load.duration = nanoseconds(duration ?? 10)
@@ -178,9 +156,7 @@ struct LoadCommand: ParsableCommand {
     }
     line.clear()
     if json { try printJSON(report) } else { print(LoadText.of(report)) }
-    if report.completed == 0 {
-      throw LoadError.noAnswer(load.rack, seconds: report.duration)
-    }
+    if report.completed == 0 { throw LoadError.nothingCompleted(load.rack) }
     if !report.isValid { throw ExitCode(3) }
   }
 
@@ -200,8 +176,8 @@ struct LoadCommand: ParsableCommand {
       recording.keyPrefix ?? "h" + String(UInt64(Date().timeIntervalSince1970 * 1e3), radix: 36)
       + "-"
     var history = HistoryConfiguration(
-      rack: try rackEndpoint(), keyCount: keyCount, alpha: alpha, keyPrefix: prefix)
-    history.hashSeed = seed
+      rack: try rack.endpoint(), keyCount: keyCount, alpha: alpha, keyPrefix: prefix)
+    history.hashSeed = rack.seed
     history.seed = loadSeed
     history.clients = recording.clients
     history.operations = recording.operations

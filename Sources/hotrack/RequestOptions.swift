@@ -6,14 +6,7 @@ import Wire
 
 /// What `hotrack get`, `set` and `delete` share: the rack's address, and how they report.
 struct RequestOptions: ParsableArguments {
-  @Option(
-    help: ArgumentHelp(
-      "The rack's address. Without this option: the environment variable HOTRACK_RACK.",
-      valueName: "address[:port]"))
-  var rack: String?
-
-  @Option(help: "The rack's hash seed, as in its configuration.")
-  var seed: UInt64 = 0
+  @OptionGroup var rack: RackOptions
 
   @Option(help: "Give up after so many seconds.")
   var timeout = 5.0
@@ -31,21 +24,6 @@ struct RequestOptions: ParsableArguments {
     guard timeout >= 0.001, timeout <= 86_400 else {
       throw ValidationError("--timeout \(timeout): give 0.001 to 86400 seconds")
     }
-    _ = try endpoint()
-  }
-
-  private func endpoint() throws -> Endpoint {
-    let environment = ProcessInfo.processInfo.environment["HOTRACK_RACK"]
-    guard let text = rack ?? environment, !text.isEmpty else {
-      throw ValidationError(
-        "no rack: give its address with --rack 10.0.0.1, or set the environment variable HOTRACK_RACK"
-      )
-    }
-    do {
-      return try Endpoint(parsing: text, defaultPort: WireLimits.port)
-    } catch {
-      throw ValidationError("\(rack == nil ? "HOTRACK_RACK" : "--rack"): \(error)")
-    }
   }
 
   /// Runs one request, prints its report, and exits accordingly.
@@ -55,9 +33,9 @@ struct RequestOptions: ParsableArguments {
     _ command: String, key: String, _ request: (HotrackClient) async throws -> RequestReport.Result,
     show: (RequestReport.Result) -> Void
   ) async throws {
-    let configuration = HotrackClient.Configuration(timeout: .seconds(timeout), hashSeed: seed)
+    let configuration = HotrackClient.Configuration(timeout: .seconds(timeout), hashSeed: rack.seed)
     do {
-      let client = try HotrackClient(rack: endpoint(), configuration: configuration)
+      let client = try HotrackClient(rack: rack.endpoint(), configuration: configuration)
       defer { client.close() }
       let result = try await request(client)
       if json { RequestReport(key: key, result).print() } else { show(result) }

@@ -181,6 +181,18 @@ extension LoadLanes {
     #expect(next.client != header.client && next.client >> 22 > 500_000)
   }
 
+  @Test("no birth that a reply tells of breaks anything")
+  func absurdBirth() throws {
+    var lanes = lanes()
+    for birth in [.max, 1 << 42, 0] as [UInt64] {
+      let header = try lanes.sent(request(.write), now: second)
+      var answer = reply(to: header, .sessionLost)
+      answer.version = birth
+      _ = lanes.receive(answer, now: second)
+      #expect(try lanes.sent(request(.write), now: second).client != header.client)
+    }
+  }
+
   @Test("a reply of an older epoch counts for nothing; a newer epoch starts the generation anew")
   func epochs() throws {
     var lanes = lanes()
