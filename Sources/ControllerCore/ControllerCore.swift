@@ -108,6 +108,8 @@ public struct ControllerCore: Sendable {
         nextVersion: configuration.firstVersion, window: configuration.window))
     publish(.setServing(false))
     publish(.setAlive(0))
+    // Where they are, so that their answers get through to us; not yet who they are.
+    for server in servers { publish(.setServer(server.number, server.place)) }
     publish(.setGeneration(generation))
     publish(.setSampleInterval(policy.sampleInterval))
     slots.divide(between: slotServers)
