@@ -206,7 +206,8 @@ public struct ControlKey: Sendable, Equatable, Codable {
     copies = state.copies
     rate = state.rate
     readShare = state.readShare
-    share = state.share
+    // Both rates are estimates: the part may come out larger than the whole.
+    share = min(state.share, 1)
   }
 }
 
