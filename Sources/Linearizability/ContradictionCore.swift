@@ -22,7 +22,7 @@ struct ContradictionCore {
     // Later operations are no part of the contradiction, but for writes of values read before.
     let readBefore = Set(
       kept.lazy.map { [history] in history.operations[$0] }
-        .filter { $0.kind == .get && $0.returned <= end }.map(\.value))
+        .filter { $0.outcome == .ok && $0.kind == .get && $0.returned <= end }.map(\.value))
     attempt { [history] index in
       let operation = history.operations[index]
       return operation.kind == .get
@@ -81,20 +81,22 @@ struct ContradictionCore {
     }
   }
 
-  /// Leaves out deletes that no absence that is left can be the effect of: those that are over
-  /// before a set that in its turn is over before the absence is read.
+  /// Leaves out deletes that no absence that is left can be the effect of: the absence was over
+  /// before, or a set lies between the two.
   private mutating func removeUselessDeletes() {
-    let kept = kept.map { history.operations[$0] }
-    let sets = kept.filter { $0.kind == .set && $0.outcome == .ok }
-    var barrier = Int64.max
-    for absence in kept where absence.outcome == .notFound {
+    let operations = kept.map { history.operations[$0] }
+    let sets = operations.filter { $0.kind == .set && $0.outcome == .ok }
+    let absences = operations.filter { $0.outcome == .notFound }.map { absence in
       let before = sets.lazy.filter { $0.returned < absence.invoked }.map(\.invoked)
-      barrier = min(barrier, before.max() ?? .min)
+      return (returned: absence.returned, barrier: before.max() ?? .min)
     }
-    let useless = self.kept.filter { [history] in
+    let useless = kept.filter { [history] in
       let operation = history.operations[$0]
       guard operation.kind == .delete else { return false }
-      return barrier == .max || (operation.outcome == .ok && operation.returned < barrier)
+      return absences.allSatisfy { absence in
+        absence.returned < operation.invoked
+          || (operation.outcome == .ok && operation.returned < absence.barrier)
+      }
     }
     removeInChunks(useless.map { [$0] })
   }
