@@ -15,7 +15,13 @@ int rack(struct xdp_md *frame) {
   case PACKET_PASS:
     return XDP_PASS;
   case PACKET_RETURN:
-    return XDP_TX;
+    /*
+     * Redirected too: a veth sends what XDP_TX gives it only when its peer runs a program as well.
+     * With a peer that has GRO alone, such a frame waits there until others come after it.
+     */
+    if (!packet_port(plane, frame->ingress_ifindex, &place))
+      return XDP_TX;
+    return bpf_redirect_map(&devices, place, XDP_TX);
   case PACKET_SEND:
     /* A port that was taken away a moment ago: an error that can be traced, not a silent pass. */
     return bpf_redirect_map(&devices, place, XDP_ABORTED);

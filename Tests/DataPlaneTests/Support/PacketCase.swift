@@ -150,9 +150,7 @@ struct PacketCase: Sendable, CustomTestStringConvertible {
     switch end {
     case .pass: .pass
     case .drop: .drop
-    case .answer: .transmit
-    case .steer(5, _): port == "c0" ? .transmit : .redirect
-    case .steer, .copy, .forward, .sendDown: .redirect
+    case .answer, .steer, .copy, .forward, .sendDown: .redirect
     }
   }
 }

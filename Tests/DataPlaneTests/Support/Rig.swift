@@ -143,7 +143,7 @@ final class Rig: @unchecked Sendable {
     var differences: [String] = []
     let same: Bool =
       switch (action, hostAction) {
-      case (.pass, .pass), (.drop, .drop), (.transmit, .transmit), (.redirect, .send): true
+      case (.pass, .pass), (.drop, .drop), (.redirect, .transmit), (.redirect, .send): true
       default: false
       }
     if !same { differences.append("kernel \(action), host \(hostAction)") }
