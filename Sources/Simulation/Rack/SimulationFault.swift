@@ -24,6 +24,7 @@ public enum SimulationFault: String, Sendable, CaseIterable {
   case copyKeepsGeneration = "copy-keeps-generation"
   case floorNotRaised = "floor-not-raised"
   case lateFloorObeyed = "late-floor-obeyed"
+  case incarnationIgnored = "incarnation-ignored"
 
   /// What is left out or done wrong.
   public var summary: String {
@@ -46,6 +47,7 @@ public enum SimulationFault: String, Sendable, CaseIterable {
     case .knownGenerationIgnored: "an unseen write is taken whatever generation its sender knew"
     case .copyKeepsGeneration: "an ordered copy carries its value's generation, not the order's"
     case .floorNotRaised: "a server forgets without raising its floor first"
+    case .incarnationIgnored: "a server takes what was meant for an earlier start of it"
     case .lateFloorObeyed: "a FLOOR that is not the newest makes a server forget"
     }
   }
@@ -81,6 +83,7 @@ struct SimulationFaults: Sendable {
     case .knownGenerationIgnored: server.insert(.knownGenerationIgnored)
     case .copyKeepsGeneration: server.insert(.copyCarriesOldGeneration)
     case .floorNotRaised: server.insert(.floorNotRaised)
+    case .incarnationIgnored: server.insert(.incarnationIgnored)
     case .lateFloorObeyed: server.insert(.lateFloorObeyed)
     }
   }
