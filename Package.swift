@@ -73,7 +73,12 @@ let package = Package(
       "Controller", uses: ["ControllerCore", "DataPlane", "Directory", "Sockets", "Wire", log]),
     module("LoadGenerator", uses: ["Workload", "ClientCore", "Wire", "Sockets"]),
     module("Configuration", uses: ["Sockets", toml]),
-    module("Testbed", uses: ["Configuration", "Sockets"]),
+    module(
+      "Testbed",
+      uses: [
+        "CBPF", "Configuration", "Controller", "ControllerCore", "Linearizability",
+        "LoadGenerator", "Sockets", "Workload",
+      ]),
     .executableTarget(
       name: "hotrack",
       dependencies: [

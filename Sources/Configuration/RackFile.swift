@@ -226,15 +226,6 @@ extension TableReader {
     integer(key, 1...65_535, "a UDP port").map { UInt16($0) }
   }
 
-  fileprivate func powerOfTwo(_ key: String, _ range: ClosedRange<Int>) -> Int? {
-    value(key, "a power of two from \(range.lowerBound) to \(range.upperBound)") { node in
-      guard case .integer(let value) = node, range.contains(value), value & (value - 1) == 0 else {
-        return nil
-      }
-      return value
-    }
-  }
-
   fileprivate func interfaces(_ key: String) -> [String] {
     let expected = "an array of names of interfaces, at least one"
     let elements = required(key, expected, placeholder: []) { node -> [Node]? in

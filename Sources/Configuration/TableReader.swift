@@ -71,12 +71,22 @@ final class TableReader {
   }
 
   func number(_ key: String, _ range: ClosedRange<Double>) -> Double? {
-    value(key, "a number from \(range.lowerBound) to \(range.upperBound)") { node in
-      switch node {
-      case .number(let number) where range.contains(number): number
-      case .integer(let integer) where range.contains(Double(integer)): Double(integer)
-      default: nil
+    value(key, "a number from \(shown(range))", numberIn(range))
+  }
+
+  func requiredNumber(
+    _ key: String, _ range: ClosedRange<Double>, placeholder: Double
+  ) -> Double {
+    required(
+      key, "a number from \(shown(range))", placeholder: placeholder, numberIn(range))
+  }
+
+  func powerOfTwo(_ key: String, _ range: ClosedRange<Int>) -> Int? {
+    value(key, "a power of two from \(range.lowerBound) to \(range.upperBound)") { node in
+      guard case .integer(let value) = node, range.contains(value), value & (value - 1) == 0 else {
+        return nil
       }
+      return value
     }
   }
 
@@ -132,6 +142,22 @@ final class TableReader {
       list.problems.append(
         .unknownKey(
           path: keyPath(key), nearest: nearestName(to: key, among: known), known: known.sorted()))
+    }
+  }
+
+  private func shown(_ range: ClosedRange<Double>) -> String {
+    [range.lowerBound, range.upperBound].map { bound in
+      bound == bound.rounded() ? String(Int(bound)) : String(bound)
+    }.joined(separator: " to ")
+  }
+
+  private func numberIn(_ range: ClosedRange<Double>) -> (Node) -> Double? {
+    { node in
+      switch node {
+      case .number(let number) where range.contains(number): number
+      case .integer(let integer) where range.contains(Double(integer)): Double(integer)
+      default: nil
+      }
     }
   }
 

@@ -10,6 +10,9 @@ public struct HistoryConfiguration: Sendable {
   public var hashSeed: UInt64 = 0
   /// Logical clients. Each waits for the end of its operation before the next.
   public var clients = 32
+  /// The number of the first client. Processes that record one history together have clients of
+  /// different numbers, and so write different values.
+  public var firstClient = 0
   /// It ends after so many operations, or
   public var operations = 200_000
   /// after so long; nil: however long they take.

@@ -150,7 +150,7 @@ public final class HistoryRecorder {
     case .read: request = .get(key: key)
     case .delete: request = .delete(key: key)
     case .write:
-      let value = Array("c\(index)-\(clients[index].sequence)".utf8)
+      let value = Array("c\(configuration.firstClient + index)-\(clients[index].sequence)".utf8)
       clients[index].value = value
       request = .set(key: key, value: value)
     }
@@ -218,7 +218,8 @@ public final class HistoryRecorder {
     lastReturn = now
     do throws(LoadError) {
       try writer.append(
-        client: index, sequence: client.sequence, kind: kind, key: client.key, value: value,
+        client: configuration.firstClient + index, sequence: client.sequence, kind: kind,
+        key: client.key, value: value,
         version: version, invoked: client.invoked, returned: returned, outcome: word)
     } catch { failure = error }
   }

@@ -5,7 +5,10 @@ import Foundation
 
 /// What the commands that ask a controller share: where it listens, and how they fail.
 struct ControlOptions: ParsableArguments {
-  @Option(help: ArgumentHelp("The controller's control socket.", valueName: "path"))
+  @Option(
+    help: ArgumentHelp(
+      "The controller's control socket. Otherwise: the environment variable HOTRACK_SOCKET.",
+      valueName: "path"))
   var socket: String?
 
   @Option(
@@ -38,6 +41,8 @@ struct ControlOptions: ParsableArguments {
   private func path() throws(NoSingleController) -> String {
     if let socket { return socket }
     if let rackName { return RackFile.defaultSocket(rackName) }
+    let environment = ProcessInfo.processInfo.environment["HOTRACK_SOCKET"]
+    if let environment, !environment.isEmpty { return environment }
     let names = (try? FileManager.default.contentsOfDirectory(atPath: "/run/hotrack")) ?? []
     let found = names.sorted().filter {
       FileManager.default.fileExists(atPath: RackFile.defaultSocket($0))

@@ -18,6 +18,7 @@ struct Hotrack: AsyncParsableCommand {
       ControlCommand.self,
       CheckCommand.self,
       SimulateCommand.self,
+      TestbedCommand.self,
       LoadCommand.self,
     ]
   )

@@ -89,6 +89,13 @@ struct LoadCommand: ParsableCommand {
 
     @Option(
       help: """
+        Number of the first client. Give processes whose histories are checked together different \
+        clients, and the same --key-prefix.
+        """)
+    var firstClient = 0
+
+    @Option(
+      help: """
         What key names begin with. Default: new for each run, since a history begins with keys that \
         do not exist.
         """)
@@ -117,6 +124,8 @@ struct LoadCommand: ParsableCommand {
       "--limit and --timeout: above 0, the limit within the timeout, at most 60,000 ms")
     try check(recording.operations > 0, "--operations: 1 or more")
     try check((1...10_000).contains(recording.clients), "--clients: 1 to 10,000")
+    try check(
+      (0...1_000_000_000).contains(recording.firstClient), "--first-client: 0 to 1,000,000,000")
     let prefix = recording.keyPrefix?.utf8.count ?? 1
     try check((1...200).contains(prefix), "--key-prefix: 1 to 200 bytes")
   }
@@ -180,6 +189,7 @@ struct LoadCommand: ParsableCommand {
     history.hashSeed = rack.seed
     history.seed = loadSeed
     history.clients = recording.clients
+    history.firstClient = recording.firstClient
     history.operations = recording.operations
     history.duration = duration.map(nanoseconds)
     history.rateMax = rate

@@ -1,0 +1,67 @@
+internal import Configuration
+public import Controller
+internal import Glibc
+internal import Sockets
+
+/// The rack of a testbed: controller and servers.
+extension Testbed {
+  /// How long a rack may take to come up, in seconds.
+  private static let patience = 20.0
+
+  /// Starts servers and controller; returns when the rack serves with all of its servers.
+  mutating func startRack(
+    _ file: TestbedFile, _ interruption: Interruption?, _ progress: (String) -> Void
+  ) throws(TestbedError) {
+    let rackFile = "\(folder)/rack.toml"
+    try TestbedFolder.write(layout.rackFile(of: file, folder: folder).text, to: rackFile)
+    progress("starting \(file.servers) servers")
+    var children: [(role: String, child: ChildProcess)] = []
+    for (role, arguments) in serverCommands(file) {
+      children.append((role, try start(role: role, namespace: nil, arguments)))
+    }
+    progress("starting the controller")
+    let controller = try startController(rackFile: rackFile)
+    children.insert(("controller", controller), at: 0)
+    try waitUntilServing(children, interruption)
+  }
+
+  /// One process hosts all emulated servers, or each has its own. A server enters its namespace by
+  /// itself, so that the command is the same for both.
+  private func serverCommands(_ file: TestbedFile) -> [(role: String, arguments: [String])] {
+    let common =
+      ["server", "--directory", "\(TestbedLayout.rackAddress)", "--seed", "\(file.hashSeed)"]
+      + (file.capacity.map { ["--capacity", "\($0)"] } ?? [])
+    let places = layout.servers.map { node in
+      ["--server", "\(node.number)=\(node.address)@\(node.namespace)"]
+    }
+    if file.oneProcess {
+      return [("servers", [executable] + common + places.flatMap(\.self))]
+    }
+    return zip(layout.servers, places).map { node, place in
+      ("server \(node.number)", [executable] + common + place)
+    }
+  }
+
+  private mutating func startController(rackFile: String) throws(TestbedError) -> ChildProcess {
+    try start(
+      role: "controller", namespace: layout.directoryNamespace,
+      [executable, "controller", "--config", rackFile])
+  }
+
+  private func waitUntilServing(
+    _ children: [(role: String, child: ChildProcess)], _ interruption: Interruption?
+  ) throws(TestbedError) {
+    let servers = layout.servers.count
+    try wait(for: "the rack serves", seconds: Self.patience, while: children, interruption) {
+      guard let status = try? ask(.status).status else { return false }
+      return status.serving && status.serversAlive == servers
+    }
+  }
+
+  /// Asks the testbed's controller.
+  public func ask(
+    _ command: ControlRequest.Command, key: String? = nil, on: Bool? = nil
+  ) throws(ControlClientError) -> ControlAnswer {
+    try ControlClient(socket: controlSocket).ask(ControlRequest(command, key: key, on: on))
+  }
+}

@@ -1,0 +1,159 @@
+public import Configuration
+public import Sockets
+
+/// What a testbed consists of: pure, from its file alone. All testbeds use the same addresses; each
+/// lives in namespaces of its own, where nobody else sees them.
+public struct TestbedLayout: Sendable, Equatable {
+  /// A server or a client: one namespace with one link to the directory host.
+  public struct Node: Sendable, Equatable {
+    public enum Kind: String, Sendable {
+      case server = "s"
+      case client = "c"
+    }
+    public var kind: Kind
+    /// From 0.
+    public var number: Int
+    /// `s0`, `c1`.
+    public var name: String { kind.rawValue + String(number) }
+    public var namespace: String
+    public var address: IPv4Address
+    /// The link's end on the directory host, and its MAC address.
+    public var directoryInterface: String
+    public var directoryMAC: MACAddress
+    /// The link's end in this node's namespace.
+    public var interface: String
+    public var mac: MACAddress
+  }
+
+  public let name: String
+  public let directoryNamespace: String
+  /// Servers first, then clients.
+  public let nodes: [Node]
+
+  /// The rack's address, on the loopback interface of the directory host.
+  public static let rackAddress = IPv4Address(rawValue: 0x0a12_0001)
+  /// Where clients send requests.
+  public static let rackEndpoint = Endpoint(rackAddress, port: 18516)
+  /// Everything of a testbed is in it.
+  static let network = "10.18.0.0/16"
+
+  public init(name: String, servers: Int, clients: Int) {
+    self.name = name
+    directoryNamespace = Self.namespacePrefix(name) + "dir"
+    let tag = Self.tag(name)
+    func node(_ kind: Node.Kind, _ number: Int) -> Node {
+      let (high, low) = kind == .server ? (UInt32(1), UInt64(1)) : (UInt32(2), UInt64(3))
+      let label = kind.rawValue + String(number)
+      // 02: locally administered. Then "HT", whose end of what, and the number.
+      func mac(_ end: UInt64) -> MACAddress {
+        MACAddress(value: 0x02_48_54_00_00_00 | end << 8 | UInt64(number))
+      }
+      return Node(
+        kind: kind, number: number, namespace: Self.namespacePrefix(name) + label,
+        address: IPv4Address(rawValue: 0x0a12_0000 | high << 8 | UInt32(number + 1)),
+        directoryInterface: "ht-\(tag)-\(label)", directoryMAC: mac(low + 1),
+        interface: "ht-\(tag)-\(label)p", mac: mac(low))
+    }
+    nodes = (0..<servers).map { node(.server, $0) } + (0..<clients).map { node(.client, $0) }
+  }
+
+  public var servers: [Node] { nodes.filter { $0.kind == .server } }
+  public var clients: [Node] { nodes.filter { $0.kind == .client } }
+  /// All namespaces, the directory host's first.
+  public var namespaces: [String] { [directoryNamespace] + nodes.map(\.namespace) }
+
+  /// The namespace of `dir`, `s0`, `c0`...; nil if there is no such node.
+  public func namespace(of node: String) -> String? {
+    node == "dir" ? directoryNamespace : nodes.first { $0.name == node }?.namespace
+  }
+
+  static func namespacePrefix(_ name: String) -> String { "ht-\(name)-" }
+
+  /// Whether a namespace belongs to the testbed of this name: `ht-NAME-` and `dir`, `s0`, `c0`...
+  /// (That of testbed `a-b` does not belong to testbed `a`.)
+  static func isNamespace(_ namespace: String, of name: String) -> Bool {
+    guard namespace.hasPrefix(namespacePrefix(name)) else { return false }
+    return isNodeName(namespace.dropFirst(namespacePrefix(name).count))
+  }
+
+  /// The testbed that a namespace belongs to, if any.
+  static func testbed(ofNamespace namespace: String) -> String? {
+    guard namespace.hasPrefix("ht-"), let dash = namespace.lastIndex(of: "-"),
+      isNodeName(namespace[namespace.index(after: dash)...])
+    else { return nil }
+    let name = String(namespace[..<dash].dropFirst(3))
+    return TestbedFile.isName(name) ? name : nil
+  }
+
+  private static func isNodeName(_ text: some StringProtocol) -> Bool {
+    if text == "dir" { return true }
+    guard let kind = text.first, kind == "s" || kind == "c" else { return false }
+    let digits = text.dropFirst()
+    return (1...2).contains(digits.count) && digits.utf8.allSatisfy { (48...57).contains($0) }
+  }
+
+  /// At most 7 characters that tell testbeds apart in the names of interfaces, which have at most
+  /// 15: the name itself, or its beginning and a hash (FNV-1a) of it.
+  static func tag(_ name: String) -> String {
+    guard name.utf8.count > 7 else { return name }
+    var hash: UInt32 = 2_166_136_261
+    for byte in name.utf8 { hash = (hash ^ UInt32(byte)) &* 16_777_619 }
+    let digits = String(hash & 0xf_ffff, radix: 16)
+    return name.prefix(2) + String(repeating: "0", count: 5 - digits.count) + digits
+  }
+}
+
+/// The commands of `ip -batch` that build it.
+extension TestbedLayout {
+  /// To be run in the host's namespace: namespaces, and links that begin and end in them.
+  var linkCommands: [String] {
+    namespaces.map { "netns add \($0)" }
+      + nodes.map { node in
+        "link add \(node.directoryInterface) address \(node.directoryMAC) "
+          + "netns \(directoryNamespace) type veth peer name \(node.interface) "
+          + "address \(node.mac) netns \(node.namespace)"
+      }
+  }
+
+  /// To be run on the directory host. Every neighbour is known for good: nothing has to be resolved
+  /// before the first packet, and nothing is forgotten under load.
+  var directoryCommands: [String] {
+    ["link set lo up", "address add \(Self.rackAddress)/32 dev lo"]
+      + nodes.flatMap { node in
+        [
+          "link set \(node.directoryInterface) up",
+          "route add \(node.address)/32 dev \(node.directoryInterface) src \(Self.rackAddress)",
+          "neighbour replace \(node.address) lladdr \(node.mac) nud permanent "
+            + "dev \(node.directoryInterface)",
+        ]
+      }
+  }
+
+  /// To be run in a node's namespace: everything goes to the directory host.
+  func commands(of node: Node) -> [String] {
+    [
+      "link set lo up",
+      "address add \(node.address)/32 dev \(node.interface)",
+      "link set \(node.interface) up",
+      "neighbour replace \(Self.rackAddress) lladdr \(node.directoryMAC) nud permanent "
+        + "dev \(node.interface)",
+      "route add \(Self.rackAddress)/32 dev \(node.interface) src \(node.address)",
+      "route add \(Self.network) via \(Self.rackAddress) dev \(node.interface) "
+        + "src \(node.address) onlink",
+    ]
+  }
+
+  /// The rack file of the controller.
+  public func rackFile(of file: TestbedFile, folder: String) -> RackFile {
+    RackFile(
+      name: name, address: Self.rackAddress, hashSeed: file.hashSeed,
+      interfaces: nodes.map(\.directoryInterface), buckets: file.buckets, window: file.window,
+      stateFile: "\(folder)/directory.state", socket: "\(folder)/controller.socket",
+      policy: file.policy,
+      servers: servers.map { node in
+        RackFile.Server(
+          number: node.number, address: node.address, port: 18516,
+          interface: node.directoryInterface, mac: node.mac)
+      })
+  }
+}
