@@ -85,11 +85,6 @@ struct ServerCommand: ParsableCommand {
   func run() throws {
     var logger = Logger(label: "hotrack.server") { StreamLogHandler.standardError(label: $0) }
     logger.logLevel = verbose ? .debug : .warning
-    // Blocked signals would end the process before its totals are told.
-    let signals = [SIGTERM, SIGINT].map { signal -> any DispatchSourceSignal in
-      Foundation.signal(signal, SIG_IGN)
-      return DispatchSource.makeSignalSource(signal: signal, queue: .global())
-    }
     let servers: RunningServers
     do {
       servers = try RunningServers(placements.map(options), logger: logger)
@@ -97,10 +92,8 @@ struct ServerCommand: ParsableCommand {
       FileHandle.standardError.write(Data("hotrack server: \(error)\n".utf8))
       throw ExitCode(1)
     }
-    for signal in signals {
-      signal.setEventHandler { servers.stop() }
-      signal.resume()
-    }
+    // Only now: a source that was never resumed must not be released (libdispatch traps).
+    let signals = [SIGTERM, SIGINT].map { Self.watch($0) { servers.stop() } }
     for (placement, endpoint) in zip(placements, servers.endpoints) {
       tell(Greeting(number: placement.number, listen: "\(endpoint)", self))
     }
@@ -111,6 +104,17 @@ struct ServerCommand: ParsableCommand {
       throw ExitCode(1)
     }
     withExtendedLifetime(signals) {}
+  }
+
+  /// Calls `act` at a signal, instead of its ending the process.
+  private static func watch(
+    _ signal: Int32, _ act: @escaping @Sendable () -> Void
+  ) -> any DispatchSourceSignal {
+    Foundation.signal(signal, SIG_IGN)
+    let source = DispatchSource.makeSignalSource(signal: signal, queue: .global())
+    source.setEventHandler(handler: act)
+    source.resume()
+    return source
   }
 
   private var placements: [ServerPlacement] {
