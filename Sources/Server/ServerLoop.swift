@@ -23,8 +23,12 @@ public final class RunningServers: Sendable {
   private let thread: BackgroundThread
 
   /// Opens the sockets and begins to serve. Throws when a socket cannot be had; then none is kept.
-  public init(_ options: [ServerOptions], logger: Logger) throws(SocketError) {
-    let control = try LoopControl()
+  /// The servers end when `stop` is signalled, as by `stop()`.
+  public init(
+    _ options: [ServerOptions], logger: Logger, stop: WakeUp? = nil
+  ) throws(SocketError) {
+    let wakeUp = if let stop { stop } else { try WakeUp() }
+    let control = LoopControl(wakeUp: wakeUp)
     let loop = try ServerLoop(options, control: control, logger: logger)
     endpoints = loop.servers.map(\.socket.local)
     self.control = control
@@ -32,10 +36,7 @@ public final class RunningServers: Sendable {
   }
 
   /// Makes the servers end after what they are doing now.
-  public func stop() {
-    control.isStopping.store(true, ordering: .releasing)
-    control.wakeUp.signal()
-  }
+  public func stop() { control.wakeUp.signal() }
 
   /// Waits until the servers have ended; returns what each has done. Throws what the loop could not
   /// go on after.
@@ -55,11 +56,11 @@ public final class RunningServers: Sendable {
 
 /// What the loop's thread shares with others.
 final class LoopControl: Sendable {
-  let isStopping = Atomic(false)
+  /// Signalled to end the loop; never cleared.
   let wakeUp: WakeUp
   let outcome = Mutex<Result<[ServerTotals], SocketError>>(.success([]))
 
-  init() throws(SocketError) { wakeUp = try WakeUp() }
+  init(wakeUp: WakeUp) { self.wakeUp = wakeUp }
 }
 
 /// The packet loop. A class, since it owns what must live as long as the loop runs.
@@ -72,6 +73,7 @@ final class ServerLoop {
   private let control: LoopControl
   private let logger: Logger
   private let isEmulated: Bool
+  private var isStopping = false
 
   /// At thousands of requests a second spread over many sockets, a wake-up for each packet costs
   /// more than serving it: rounds of emulated servers are at least this far apart. Nanoseconds.
@@ -100,7 +102,7 @@ final class ServerLoop {
   func run() {
     if isEmulated { BackgroundThread.setTimerSlack(nanoseconds: 1) }
     do throws(SocketError) {
-      while !control.isStopping.load(ordering: .acquiring) { try round() }
+      while !isStopping { try round() }
       control.outcome.withLock { $0 = .success(servers.map(\.totals)) }
     } catch {
       logger.critical("the server has to end: \(error)")
@@ -112,7 +114,7 @@ final class ServerLoop {
     var failure: SocketError?
     try poll.wait(until: nextDue) { token, _ in
       guard token != Self.wakeUpToken else {
-        control.wakeUp.clear()
+        isStopping = true
         return
       }
       do throws(SocketError) {

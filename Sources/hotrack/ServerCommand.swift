@@ -1,5 +1,4 @@
 import ArgumentParser
-import Dispatch
 import Foundation
 import Logging
 import Server
@@ -85,15 +84,14 @@ struct ServerCommand: ParsableCommand {
   func run() throws {
     var logger = Logger(label: "hotrack.server") { StreamLogHandler.standardError(label: $0) }
     logger.logLevel = verbose ? .debug : .warning
-    let servers: RunningServers
+    let (signals, servers): (StopSignals, RunningServers)
     do {
-      servers = try RunningServers(placements.map(options), logger: logger)
+      signals = try StopSignals()
+      servers = try RunningServers(placements.map(options), logger: logger, stop: signals.stop)
     } catch {
       FileHandle.standardError.write(Data("hotrack server: \(error)\n".utf8))
       throw ExitCode(1)
     }
-    // Only now: a source that was never resumed must not be released (libdispatch traps).
-    let signals = [SIGTERM, SIGINT].map { Self.watch($0) { servers.stop() } }
     for (placement, endpoint) in zip(placements, servers.endpoints) {
       tell(Greeting(number: placement.number, listen: "\(endpoint)", self))
     }
@@ -104,17 +102,6 @@ struct ServerCommand: ParsableCommand {
       throw ExitCode(1)
     }
     withExtendedLifetime(signals) {}
-  }
-
-  /// Calls `act` at a signal, instead of its ending the process.
-  private static func watch(
-    _ signal: Int32, _ act: @escaping @Sendable () -> Void
-  ) -> any DispatchSourceSignal {
-    Foundation.signal(signal, SIG_IGN)
-    let source = DispatchSource.makeSignalSource(signal: signal, queue: .global())
-    source.setEventHandler(handler: act)
-    source.resume()
-    return source
   }
 
   private var placements: [ServerPlacement] {

@@ -1,17 +1,19 @@
 internal import Glibc
-internal import Sockets
 internal import Synchronization
 
 /// The descriptor that the signal handler writes to; -1: none.
 private let stopDescriptor = Atomic<Int32>(-1)
 
 /// Turns SIGTERM and SIGINT into an event for a loop, while it lives. One at a time.
-final class StopSignals {
+///
+/// From its initializer's return on no signal is missed. (A signal source of Dispatch is registered
+/// some time after it was resumed; what comes before that, while the signal is ignored, is lost.)
+public final class StopSignals {
   /// Signalled by either signal.
-  let stop: WakeUp
+  public let stop: WakeUp
   private var before: [(signal: Int32, action: sigaction)] = []
 
-  init() throws(SocketError) {
+  public init() throws(SocketError) {
     stop = try WakeUp()
     stopDescriptor.store(stop.descriptor, ordering: .sequentiallyConsistent)
     for signal in [SIGTERM, SIGINT] {
