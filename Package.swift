@@ -119,7 +119,12 @@ let package = Package(
       uses: ["ClientCore", "Linearizability", "ScriptedRack", "Sockets", "Wire", "Workload"]),
     tests("Configuration", uses: ["Sockets"]),
     tests("Testbed", uses: ["Configuration"]),
-    tests("hotrack", uses: ["ScriptedRack", "Sockets", "Wire"]),
+    tests(
+      "hotrack",
+      uses: [
+        "Configuration", "Controller", "ControllerCore", "ScriptedRack", "Sockets", "Wire",
+        arguments,
+      ]),
 
     // For tests: a rack that answers on a real socket as a script says.
     .target(
