@@ -23,6 +23,15 @@ extension DataPlane {
   public func run(
     frame: [UInt8], ingress interface: UInt32, linear: Int? = nil
   ) throws(DataPlaneError) -> (action: FrameAction, frame: [UInt8]) {
+    try loaded.run(frame: frame, ingress: interface, linear: linear)
+  }
+}
+
+extension LoadedProgram {
+  /// As `DataPlane.run`. An ingress of 0 is the loopback interface.
+  func run(
+    frame: [UInt8], ingress interface: UInt32, linear: Int? = nil
+  ) throws(DataPlaneError) -> (action: FrameAction, frame: [UInt8]) {
     var context = xdp_md()
     context.data_end = UInt32(linear ?? frame.count)
     context.ingress_ifindex = interface
@@ -40,7 +49,7 @@ extension DataPlane {
           options.data_size_out = UInt32(target.count)
           options.ctx_in = context.baseAddress
           options.ctx_size_in = UInt32(context.count)
-          return bpf_prog_test_run_opts(loaded.program, &options)
+          return bpf_prog_test_run_opts(program, &options)
         }
       }
     }

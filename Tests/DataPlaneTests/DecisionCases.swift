@@ -1,4 +1,5 @@
 import CHotrack
+import Directory
 import Wire
 
 /// Operations and transitions: what a rack is there for.
@@ -126,6 +127,32 @@ enum DecisionCases {
       .client(
         "GET to a server behind the client's own port",
         TestKey(home: 5, number: 12).request(.get), .steer(5, stamped(0)), "cold_read"),
+      .client(
+        "GET while the directory does not serve", keys.hot.request(.get), .answer(.busy),
+        "busy_not_serving"
+      ) { $0.changes = [.setServing(false)] },
+      .client(
+        "SET while the directory does not serve", keys.cold.request(.set), .answer(.busy),
+        "busy_not_serving"
+      ) { $0.changes = [.setServing(false)] },
+      .client("HELLO with a time to live of one", hello, .answer(.ok), "hello") {
+        $0.frame.hops = 1
+      },
+      .client("GET whose time to live runs out", keys.hot.request(.get), .drop, "drop_hops") {
+        $0.frame.hops = 1
+      },
+      .client(
+        "GET to a server whose interface is not attached", keys.cold.request(.get), .drop,
+        "drop_no_return_path"
+      ) {
+        $0.changes = [
+          .setServer(
+            1,
+            ServerPlace(
+              incarnation: 1_001, interface: 999, port: Place.serverPort(1),
+              mac: Place.serverMAC(1), address: Place.mapped(Place.server(1))))
+        ]
+      },
     ]
   }()
 
@@ -198,6 +225,32 @@ enum DecisionCases {
       .server(
         1, "reply for a key being removed", TestKey.removing.from(1, .set, version: completed + 1),
         .forward, "write_reply", move(TestKey.removing, completed + 1, 0b10)),
+      .server(
+        1, "reply with the last version of the window",
+        hot.from(1, .set, version: completed + UInt64(Rig.window) - 1), .forward, "write_reply",
+        move(hot, completed + UInt64(Rig.window) - 1, 0b10)),
+      .server(
+        1, "reply beyond the window", hot.from(1, .set, version: completed + UInt64(Rig.window)),
+        .drop, "drop_outside_window"),
+      .server(
+        1, "COPY_ACK beyond the window",
+        hot.from(1, .copyAck, version: completed + 5 * UInt64(Rig.window)), .drop,
+        "drop_outside_window"),
+      .server(
+        1, "reply whose time to live runs out", hot.from(1, .set, version: completed + 1), .drop,
+        "drop_hops",
+        {
+          $0.frame.hops = 1
+          $0.move = .init(key: hot, completed: completed + 1, replicaSet: 0b10)
+        }),
+      .server(
+        1, "reply to a port that does not exist",
+        hot.from(1, .get, version: completed) { $0.returnPath = 0x0001_0000_0000_0002 }, .drop,
+        "drop_no_return_path", move(hot, completed, 0b110)),
+      .server(
+        1, "reply to a port far beyond the last",
+        hot.from(1, .get, version: completed) { $0.returnPath = 0xffff_0000_0000_0002 }, .drop,
+        "drop_no_return_path", move(hot, completed, 0b110)),
       .server(
         1, "COPY_ACK of the completed version", hot.from(1, .copyAck, version: completed), .drop,
         "copy_ack", move(hot, completed, 0b110)),

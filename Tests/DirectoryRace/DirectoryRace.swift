@@ -105,7 +105,7 @@ private final class Race: @unchecked Sendable {
         guard turn < versions - 4 else { break }
         // A refused report counts for nothing.
         let version = start + turn + UInt64(server) + 1
-        if record(version) && !isDelayed { check(reading, &seen, least: version) }
+        if record(version) { check(reading, &seen, least: isDelayed ? 0 : version) }
       }
       let last = start + versions - 1
       while !record(last) {}

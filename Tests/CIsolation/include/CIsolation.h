@@ -5,7 +5,9 @@
 
 /* A network namespace of its own. Returns 0 or an error number. */
 int isolation_unshare_network(void);
-/* Stays on one processor. Returns 0 or an error number. */
+/* Stays on one processor, or with -1 on none. Returns 0 or an error number. */
 int isolation_pin(int processor);
+/* A socket that sends whole frames out of an interface; negative: an error number. */
+int isolation_frame_socket(unsigned interface);
 
 #endif

@@ -39,6 +39,8 @@ struct PacketCase: Sendable, CustomTestStringConvertible {
   /// It is none of the rack's business, or refused: nothing at all may change by it.
   var changesNothing = false
   var isChained = false
+  /// What is done to the directory first.
+  var changes: [DirectoryChange] = []
   var linear: Int?
 
   var testDescription: String { name }

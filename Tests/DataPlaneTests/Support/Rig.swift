@@ -50,7 +50,7 @@ final class Rig: @unchecked Sendable {
   private(set) var hostSamples: [SampleRecord] = []
   private var ownIsolation: Isolation?
 
-  init(chained: Bool) throws {
+  init(chained: Bool, image: BPFObject = .rack) throws {
     var interfaces: [String: UInt32] = [:]
     for name in Self.names {
       interfaces[name] = if_nametoindex("ht-\(name)")
@@ -64,6 +64,7 @@ final class Rig: @unchecked Sendable {
         mac: Place.nextMAC)
     }
     kernel = try DataPlane(
+      image: image,
       configuration: DataPlaneConfiguration(rack: configuration, buckets: Self.buckets))
     host = HostRack(
       memory: DirectoryMemory(buckets: Self.buckets), configuration: configuration)
@@ -91,6 +92,15 @@ final class Rig: @unchecked Sendable {
     hostSamples = []
     kernel.drainSamples { _ in }
   }
+
+  /// Makes a change in both.
+  func apply(_ change: DirectoryChange) {
+    kernel.memory.apply(change)
+    host.memory.apply(change)
+  }
+
+  /// Reports that the swap kept failing for, so far.
+  var refused: UInt64 { kernel.counters()["drop_contended"] ?? 0 }
 
   func port(of server: UInt8) -> String { server == 5 ? "c0" : "s\(min(server, 3))" }
   static func portMAC(_ name: String) -> [UInt8] {
@@ -131,15 +141,15 @@ final class Rig: @unchecked Sendable {
 
   /// Gives a frame to both; says what the kernel did, and how the host differs, if it does.
   func handle(
-    _ frame: [UInt8], from port: String, linear: Int? = nil
+    _ frame: [UInt8], from port: String, linear: Int? = nil, snapshots: Bool = true
   ) throws -> Outcome {
     let interface = interfaces[port] ?? 0
     let (counters, hostCounters) = (kernel.counters(), host.counters)
-    let before = Memory(kernel.memory)
+    let before = snapshots ? Memory(kernel.memory) : nil
     let (action, output) = try kernel.run(frame: frame, ingress: interface, linear: linear)
     var hostFrame = frame
     let hostAction = host.handle(&hostFrame, ingress: interface, linear: linear)
-    let after = Memory(kernel.memory)
+    let after = snapshots ? Memory(kernel.memory) : nil
     var differences: [String] = []
     let same: Bool =
       switch (action, hostAction) {
@@ -148,7 +158,7 @@ final class Rig: @unchecked Sendable {
       }
     if !same { differences.append("kernel \(action), host \(hostAction)") }
     if action != .drop && output != hostFrame { differences.append("frames differ") }
-    if after != Memory(host.memory) { differences.append("memories differ") }
+    if !Memory.areSame(kernel.memory, host.memory) { differences.append("memories differ") }
     let now = kernel.counters()
     let counted = DirectoryCounter.all.filter { now[$0] != counters[$0] }
     let total = DirectoryCounter.all.reduce(0) { $0 + now[$1] - counters[$1] }
@@ -174,8 +184,9 @@ struct Outcome: Sendable {
   let counter: String
   /// Where the host build sent it.
   let interface: UInt32?
-  let before: Memory
-  let after: Memory
+  /// The kernel's memory before and after, if asked for.
+  let before: Memory?
+  let after: Memory?
   let differences: [String]
 }
 
@@ -199,8 +210,17 @@ struct Memory: Equatable, Sendable {
     loads = bytes(raw.loads, 32)
   }
 
-  /// The same but for what steering and replies change of the servers' loads?
-  func isSameDirectory(as other: Memory) -> Bool {
-    control == other.control && entries == other.entries && tables == other.tables
+  /// As `==` of two, without copies.
+  static func areSame(_ first: DirectoryMemory, _ second: DirectoryMemory) -> Bool {
+    let (a, b) = (first.raw.pointee, second.raw.pointee)
+    func same<T>(
+      _ one: UnsafeMutablePointer<T>, _ other: UnsafeMutablePointer<T>, _ count: Int
+    ) -> Bool {
+      memcmp(one, other, MemoryLayout<T>.stride * count) == 0
+    }
+    return same(a.control, b.control, 1) && same(a.buckets, b.buckets, first.capacity / 4)
+      && same(a.details, b.details, first.capacity) && same(a.slots, b.slots, WireLimits.slots)
+      && same(a.servers, b.servers, 32) && same(a.loads, b.loads, 32)
+      && same(a.targets, b.targets, Int(DIRECTORY_TARGETS * DIRECTORY_TARGET_TABLES))
   }
 }

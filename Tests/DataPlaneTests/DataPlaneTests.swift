@@ -1,0 +1,197 @@
+import CHotrack
+import CIsolation
+import Directory
+import Glibc
+import Testing
+import Wire
+
+@testable import DataPlane
+
+@Suite(.enabled(if: geteuid() == 0, "needs root: XDP programs, network namespaces"), .serialized)
+struct DataPlaneTests {
+  private static let configuration = DataPlaneConfiguration(
+    rack: RackConfiguration(address: MappedAddress.ipv4(10, 0, 0, 1)), buckets: 16)
+
+  /// A ceiling well below the kernel's limit of a million, so that growth is noticed.
+  @Test func theVerifierWalksFewEnoughInstructions() throws {
+    let walked = try DataPlane(configuration: Self.configuration).verifiedInstructions()
+    #expect(walked > 0 && walked < 400_000, "\(walked)")
+  }
+
+  @Test func anInterfaceThatDoesNotExistIsNamed() throws {
+    let plane = try DataPlane(configuration: Self.configuration)
+    #expect(throws: DataPlaneError.noSuchInterface("ht-none")) {
+      try plane.attach(interface: "ht-none")
+    }
+    #expect(throws: DataPlaneError.interfaceNotAttached("ht-none")) {
+      try plane.detach(interface: "ht-none")
+    }
+  }
+
+  @Test func aTakenInterfaceIsRefusedAndFreeAgainAfterwards() throws {
+    let isolation = try Isolation(Rig.interfaceCommands)
+    try isolation.run {
+      let first = try DataPlane(configuration: Self.configuration)
+      try first.attach(interface: "ht-c0")
+      let second = try DataPlane(configuration: Self.configuration)
+      #expect(throws: DataPlaneError.interfaceTaken("ht-c0")) {
+        try second.attach(interface: "ht-c0")
+      }
+      #expect(throws: DataPlaneError.interfaceTaken("ht-c0")) {
+        try first.attach(interface: "ht-c0")
+      }
+      try first.detach(interface: "ht-c0")
+      #expect(first.interfaces == [])
+      try second.attach(interface: "ht-c0")
+      #expect(second.interfaces == ["ht-c0"])
+    }
+  }
+
+  @Test func closingTheDataPlaneDetachesIt() throws {
+    let isolation = try Isolation(Rig.interfaceCommands)
+    try isolation.run {
+      do {
+        let plane = try DataPlane(configuration: Self.configuration)
+        try plane.attach(interface: "ht-c0")
+      }
+      try DataPlane(configuration: Self.configuration).attach(interface: "ht-c0")
+    }
+  }
+
+  @Test func anInterfaceWithoutNativeModeIsRefused() throws {
+    let isolation = try Isolation("ip link set lo up")
+    try isolation.run {
+      let plane = try DataPlane(configuration: Self.configuration)
+      #expect(throws: DataPlaneError.nativeModeUnsupported("lo")) {
+        try plane.attach(interface: "lo")
+      }
+    }
+  }
+
+  @Test func wrongConfigurationsAreRefused() {
+    var odd = Self.configuration
+    odd.buckets = 3
+    #expect(throws: DataPlaneError.self) { try DataPlane(configuration: odd) }
+    var ipv6 = Self.configuration
+    ipv6.rack.address = Array(repeating: 1, count: 16)
+    #expect(throws: DataPlaneError.self) { try DataPlane(configuration: ipv6) }
+  }
+
+  @Test func countsOfServersAndEntriesAreExact() throws {
+    let rig = try Rig.shared.get()
+    try rig.run { rig in
+      rig.reset()
+      let entry = TestKey.hot.entry
+      rig.kernel.resetEntryCounts(entry)
+      let before = rig.kernel.serverCounts()
+      func client(_ message: Message) throws {
+        var frame = Frame()
+        frame.payload = message.encoded()
+        _ = try rig.handle(frame.bytes, from: "c0")
+      }
+      for sequence in UInt64(1)...7 {
+        try client(TestKey.hot.request(.get, sequence: sequence))
+      }
+      for sequence in UInt64(8)...12 {
+        try client(TestKey.hot.request(.set, sequence: sequence))
+      }
+      let counts = rig.kernel.entryCounts([entry])[0]
+      #expect(counts.reads == 7 && counts.writes == 5)
+      let after = rig.kernel.serverCounts()
+      #expect(after[2].reads - before[2].reads == 7)
+      #expect((0..<32).reduce(0) { $0 + after[$1].writes - before[$1].writes } == 5)
+      for server in 0..<6 {
+        let host = rig.host.serverCounts(server)
+        #expect(host.count == 4)
+      }
+      rig.kernel.resetEntryCounts(entry)
+      #expect(rig.kernel.entryCounts([entry])[0] == (0, 0))
+    }
+  }
+
+  @Test func oneOfSoManyRequestsIsSampledAndEveryCollisionIsTold() throws {
+    let rig = try Rig.shared.get()
+    try rig.run { rig in
+      rig.reset()
+      for memory in [rig.kernel.memory, rig.host.memory] { memory.apply(.setSampleInterval(3)) }
+      for sequence in UInt64(1)...9 {
+        var frame = Frame()
+        frame.payload = TestKey.cold.request(.set, sequence: sequence).encoded()
+        _ = try rig.handle(frame.bytes, from: "c0")
+      }
+      let collision = PacketCase.server(
+        1, "", TestKey.hot.from(1, .get, .otherKey, version: 0), .forward, "read_reply")
+      _ = try rig.handle(collision.frame.bytes, from: "s1")
+      var samples: [SampleRecord] = []
+      let drained = rig.kernel.drainSamples { samples.append($0) }
+      let request = SampleRecord(
+        kind: .request, keyHash: TestKey.cold.hash, operation: .set, weight: 3,
+        key: TestKey.cold.bytes)
+      let told = SampleRecord(
+        kind: .collision, keyHash: TestKey.hot.hash, operation: .get, weight: 1, key: [])
+      #expect(samples == [request, request, request, told])
+      #expect(drained == 4 && rig.hostSamples == samples)
+      #expect(rig.kernel.drainSamples { _ in } == 0)
+    }
+  }
+
+  @Test func readsOfAHotKeyGoToTheLessLoadedOfTwo() throws {
+    let rig = try Rig.shared.get()
+    try rig.run { rig in
+      rig.reset()
+      let before = rig.kernel.serverCounts()
+      for sequence in UInt64(1)...500 {
+        var frame = Frame()
+        frame.payload = TestKey.hotSpread.request(.get, sequence: sequence).encoded()
+        let outcome = try rig.handle(frame.bytes, from: "c0")
+        #expect(outcome.differences == [])
+      }
+      let after = rig.kernel.serverCounts()
+      // Nobody replies, so each server's load is what was steered to it: five servers, evenly.
+      for server in [0, 1, 2, 3, 5] {
+        let reads = after[server].reads - before[server].reads
+        #expect(reads > 90 && reads < 110, "server \(server): \(reads)")
+      }
+      #expect(after[4].reads == before[4].reads)
+    }
+  }
+
+  /// A program that is under way when the wait begins has ended when the wait ends.
+  @Test func theGracePeriodWaitsForRunsUnderWay() throws {
+    let plane = try DataPlane(configuration: Self.configuration)
+    let lingering = try LingeringProgram()
+    var proofs = 0
+    for _ in 0..<100 where proofs < 3 {
+      lingering.start()
+      let wasUnderWay = !lingering.hasEnded
+      plane.awaitGrace()
+      #expect(lingering.hasEnded)
+      if wasUnderWay { proofs += 1 }
+      lingering.join()
+    }
+    #expect(proofs == 3, "the run had always ended before the wait began")
+  }
+}
+
+@Suite struct DataPlaneErrorTests {
+  @Test(arguments: [
+    ("4.19.0-26-amd64", true), ("5.17.9", true), ("5.18.0", false), ("6.1.0-18-amd64", false),
+    ("6.18.44+", false), ("10.0", false), ("3.2", true),
+  ])
+  func aKernelTooOldIsNamed(release: String, isTooOld: Bool) {
+    let error = DataPlaneError.check(kernelRelease: release)
+    #expect((error != nil) == isTooOld)
+    if let error { #expect(error.description.contains(release)) }
+  }
+
+  @Test func missingCapabilitiesAreNamedWithTheWayOut() {
+    #expect(DataPlaneError.notPermitted(doing: "load").description.contains("setcap cap_bpf"))
+  }
+
+  @Test func addressesAreReadFromText() {
+    #expect(MappedAddress.ipv4("10.0.2.255")?.suffix(4) == [10, 0, 2, 255])
+    for wrong in ["10.0.2", "10.0.2.256", "10.0.2.1.3", "10.0..1", "+1.2.3.4", "a.b.c.d", ""] {
+      #expect(MappedAddress.ipv4(wrong) == nil)
+    }
+  }
+}
