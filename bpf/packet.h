@@ -65,8 +65,6 @@ enum packet_action {
 #define PACKET_FOREIGN COUNTER_PASS
 #define PACKET_OURS    COUNTERS
 
-#define PACKET_INGRESS 0xffffffffu /* in place of a place: the port it came in by */
-
 /* A datagram of the rack in its frame. */
 struct packet {
   struct packet_ethernet *ethernet;
@@ -402,8 +400,6 @@ DIRECTORY_INLINE __u32 packet_steer(PLANE *plane, FRAME *frame, struct packet *p
     packet_copy_mac(p->header->return_mac, p->ethernet->source);
     p->header->return_interface = RACK_SWAP16(from + 1);
   }
-  if (server->interface == frame_interface(frame))
-    *place = PACKET_INGRESS;
   packet_copy_mac(p->ethernet->destination, server->mac);
   packet_copy_mac(p->ethernet->source, port->mac);
   p->ipv4->hops--;
@@ -432,8 +428,6 @@ DIRECTORY_INLINE __u32 packet_forward(PLANE *plane, FRAME *frame, struct packet 
     return COUNTER_DROP_NO_RETURN_PATH;
   if (p->ipv4->hops <= 1)
     return COUNTER_DROP_HOPS;
-  if (port->interface == frame_interface(frame))
-    *place = PACKET_INGRESS;
   if (is_reply) {
     packet_copy_mac(p->ethernet->destination, verdict->return_mac);
   } else {
@@ -510,7 +504,7 @@ DIRECTORY_INLINE enum packet_action packet_handle(PLANE *plane, FRAME *frame, __
     packet_count_steered(plane, &p, &verdict.decision);
     if (p.sender != RACK_SERVER)
       temperature_on_request(plane, frame, p.header, p.body);
-    return packet_finish(plane, counter, *place == PACKET_INGRESS ? PACKET_RETURN : PACKET_SEND);
+    return packet_finish(plane, counter, PACKET_SEND);
   case DIRECTORY_FORWARD:
     counter = packet_forward(plane, frame, &p, &verdict, &checks, place);
     if (counter != want)
@@ -519,7 +513,7 @@ DIRECTORY_INLINE enum packet_action packet_handle(PLANE *plane, FRAME *frame, __
       PLANE_CPU(plane)->servers[p.server & (HOTRACK_SERVERS_MAX - 1)].replies++;
     if (p.header->status == HOTRACK_OTHER_KEY)
       temperature_on_collision(plane, frame, p.header, p.body);
-    return packet_finish(plane, counter, *place == PACKET_INGRESS ? PACKET_RETURN : PACKET_SEND);
+    return packet_finish(plane, counter, PACKET_SEND);
   case DIRECTORY_ANSWER:
     counter = packet_answer(frame, &p, want);
     if (counter != want)

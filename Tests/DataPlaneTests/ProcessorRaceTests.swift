@@ -28,8 +28,9 @@ struct ProcessorRaceTests {
     #expect(try race(.rack, rounds: 5, live: true) == nil)
   }
 
+  // Seldom are two live frames handled in the same nanoseconds: it may take many rounds.
   @Test func twoPlainStoresAreFoundWithLiveFrames() throws {
-    #expect(try race(.rackTorn, rounds: 200, live: true) != nil)
+    #expect(try race(.rackTorn, rounds: 3_000, live: true) != nil)
   }
 
   private func race(_ image: BPFObject, rounds: Int, live: Bool) throws -> String? {
