@@ -30,4 +30,4 @@ int rack(struct xdp_md *frame) {
   }
 }
 
-char LICENSE[] SEC("license") = "Dual BSD/GPL";
+char LICENSE[] SEC("license") = "GPL";

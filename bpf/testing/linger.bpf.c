@@ -39,4 +39,4 @@ int linger(struct xdp_md *frame) {
   return XDP_PASS;
 }
 
-char LICENSE[] SEC("license") = "Dual BSD/GPL";
+char LICENSE[] SEC("license") = "GPL";
