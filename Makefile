@@ -4,8 +4,10 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 
-# One configuration for everything: the tests run the code that is shipped.
-SWIFT := swift build -c release
+# One configuration for everything, so that the tests run the code that is shipped.
+SWIFT_FLAGS := -c release -Xswiftc -enable-testing
+SWIFT := swift build $(SWIFT_FLAGS)
+export SWIFT_FLAGS
 BINARY := .build/release/hotrack
 C_FILES := $(wildcard bpf/*.h bpf/*.c bpf/*/*.c bpf/*/*.h Sources/C*/*.c Sources/C*/*.h Sources/C*/include/*.h)
 
