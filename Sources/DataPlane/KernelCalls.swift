@@ -13,7 +13,7 @@ extension DataPlane {
     switch errno {
     case EBUSY, EEXIST: throw .interfaceTaken(name)
     case EOPNOTSUPP: throw .nativeModeUnsupported(name)
-    case ERANGE, EINVAL:
+    case ERANGE:
       throw .interfaceUnsuitable(
         name, reason: "the driver refuses XDP with its settings; lower its MTU to 1500")
     case let code: throw .from(code: code, doing: "attach to \(name)")

@@ -135,6 +135,40 @@ struct DataPlaneTests {
     }
   }
 
+  @Test func samplesOfAFullRingAreCountedAsLost() throws {
+    let isolation = try Isolation(Rig.interfaceCommands)
+    try isolation.run {
+      var configuration = Self.configuration
+      configuration.sampleRingBytes = Int(getpagesize())
+      let plane = try DataPlane(configuration: configuration)
+      try plane.attach(interface: "ht-c0")
+      let memory = plane.memory
+      memory.apply(
+        .begin(
+          epoch: 1, serverCount: 1, nextVersion: Version.first(ofEpoch: 1), window: 1 << 30))
+      memory.apply(
+        .setServer(
+          0,
+          ServerPlace(
+            incarnation: 1, interface: if_nametoindex("ht-c0"), port: 1, mac: Place.serverMAC(0),
+            address: Place.mapped(Place.server(0)))))
+      memory.apply(.setAlive(1))
+      memory.apply(.setSampleInterval(1))
+      memory.apply(.setServing(true))
+      let sent = 100
+      for _ in 0..<sent {
+        var frame = Frame()
+        frame.payload = TestKey.cold.request(.get).encoded()
+        let result = try plane.run(frame: frame.bytes, ingress: if_nametoindex("ht-c0"))
+        #expect(result.action == .redirect)
+      }
+      let drained = plane.drainSamples { _ in }
+      #expect(drained > 0 && drained < sent)
+      #expect(plane.counters()["sample_lost"] == UInt64(sent - drained))
+      #expect(plane.counters()["cold_read"] == UInt64(sent))
+    }
+  }
+
   @Test func readsOfAHotKeyGoToTheLessLoadedOfTwo() throws {
     let rig = try Rig.shared.get()
     try rig.run { rig in
