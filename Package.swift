@@ -122,7 +122,7 @@ let package = Package(
       "LoadGenerator",
       uses: ["ClientCore", "Linearizability", "ScriptedRack", "Sockets", "Wire", "Workload"]),
     tests("Configuration", uses: ["Sockets"]),
-    tests("Testbed", uses: ["Configuration"]),
+    tests("Testbed", uses: ["Configuration", "Controller"]),
     tests(
       "hotrack",
       uses: [

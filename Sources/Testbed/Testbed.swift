@@ -192,13 +192,12 @@ extension Testbed {
     throw failure(role: role, what: "has ended with status \(status)")
   }
 
-  /// An error that quotes the last line of the process's log. The log is kept in the message, since
-  /// the file goes away with the testbed.
+  /// An error that quotes the end of the process's log, since the file goes away with the testbed.
   func failure(role: String, what: String) -> TestbedError {
     let log = state.members.first { $0.role == role }?.log ?? folder
     let text = FileManager.default.contents(atPath: log).map { String(decoding: $0, as: UTF8.self) }
-    let last = text?.split(separator: "\n").last.map(String.init) ?? ""
-    return .process(role: role, what: what, log: log, lastLine: last)
+    let last = text?.split(separator: "\n").suffix(2).joined(separator: " | ") ?? ""
+    return .process(role: role, what: what, said: last)
   }
 
   /// Asks again and again until `isReady`; gives up after `seconds`, or when a process has ended.

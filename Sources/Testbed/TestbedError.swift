@@ -11,8 +11,8 @@ public enum TestbedError: Error, Sendable, Equatable, CustomStringConvertible {
   /// A command of the set-up has failed; `output` is what it said.
   case command(String, status: Int32, output: String)
   case system(doing: String, code: Int32, reason: String)
-  /// A process ended, or did not come up in time; `log` is where it said why.
-  case process(role: String, what: String, log: String, lastLine: String)
+  /// A process ended, or did not come up in time; `said`: the last lines of its log.
+  case process(role: String, what: String, said: String)
   /// Something of a testbed that is left after all attempts to remove it.
   case leftOver(name: String, what: [String])
   case brokenState(file: String, reason: String)
@@ -48,8 +48,10 @@ public enum TestbedError: Error, Sendable, Equatable, CustomStringConvertible {
       "`\(command)` failed with status \(status)\(output.isEmpty ? "" : ": \(output)")"
     case .system(let doing, let code, let reason):
       "cannot \(doing): \(reason) (error \(code))"
-    case .process(let role, let what, let log, let lastLine):
-      "\(role) \(what)\(lastLine.isEmpty ? "" : ": \(lastLine)") (its log: \(log))"
+    case .process(let role, let what, ""):
+      "\(role) \(what), and said nothing; `hotrack testbed up --keep` leaves the rack to look at"
+    case .process(let role, let what, let said):
+      "\(role) \(what); the last that it said: \(said)"
     case .leftOver(let name, let what):
       "of testbed \(name) this is left and cannot be removed: \(what.joined(separator: ", ")); "
         + "end what uses it and repeat `hotrack testbed down \(name)`"

@@ -106,20 +106,24 @@ struct TestbedExecCommand: ParsableCommand {
   @Option(help: ArgumentHelp("The testbed. Default: the only one there is.", valueName: "name"))
   var bed: String?
 
-  @Argument(parsing: .captureForPassthrough, help: "The command, behind --.")
-  var command: [String]
+  @Argument(parsing: .postTerminator, help: "The command, behind --.")
+  var command: [String] = []
+
+  func validate() throws {
+    guard !command.isEmpty else {
+      throw ValidationError("there is no command: write it behind --, as in `exec c0 -- ip link`")
+    }
+  }
 
   func run() throws {
     try reportingFailure("testbed exec") {
-      let words = command.first == "--" ? Array(command.dropFirst()) : command
-      guard !words.isEmpty else { throw ValidationError("there is no command behind --") }
       let name = try existingName(bed)
       let testbed = try Testbed.existing(name)
       setenv("HOTRACK_RACK", "\(TestbedLayout.rackAddress)", 1)
       setenv("HOTRACK_SOCKET", testbed.controlSocket, 1)
       let executable = Testbed.ownExecutable()
       try testbed.execute(
-        words[0] == "hotrack" ? [executable] + words.dropFirst() : words, node: node)
+        command[0] == "hotrack" ? [executable] + command.dropFirst() : command, node: node)
     }
   }
 }
@@ -134,13 +138,9 @@ struct TestbedDownCommand: ParsableCommand {
   @Argument(help: "Its name or file. Default: the only one there is.")
   var nameOrFile: String?
 
-  @Flag(help: "All testbeds of this host.")
-  var all = false
-
   func run() throws {
     try reportingFailure("testbed down") {
-      let names = all ? Testbed.names() : [try existingName(nameOrFile)]
-      for name in names { try Testbed.down(name: name) }
+      try Testbed.down(name: try existingName(nameOrFile))
     }
   }
 }
