@@ -79,10 +79,15 @@ let package = Package(
         "CBPF", "Configuration", "Controller", "ControllerCore", "Linearizability",
         "LoadGenerator", "Sockets", "Workload",
       ]),
+    module(
+      "Demo",
+      uses: [
+        "Configuration", "Controller", "LoadGenerator", "Sockets", "Testbed", "Wire", "Workload",
+      ]),
     .executableTarget(
       name: "hotrack",
       dependencies: [
-        "Configuration", "Controller", "ControllerCore", "DataPlane", "HotrackClient",
+        "Configuration", "Controller", "ControllerCore", "DataPlane", "Demo", "HotrackClient",
         "Linearizability", "LoadGenerator", "Server", "Simulation", "Sockets", "Testbed", "Wire",
         "Workload",
         arguments, log,
@@ -123,6 +128,7 @@ let package = Package(
       uses: ["ClientCore", "Linearizability", "ScriptedRack", "Sockets", "Wire", "Workload"]),
     tests("Configuration", uses: ["Sockets"]),
     tests("Testbed", uses: ["Configuration", "Controller"]),
+    tests("Demo", uses: ["LoadGenerator"]),
     tests(
       "hotrack",
       uses: [

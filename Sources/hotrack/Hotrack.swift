@@ -19,6 +19,7 @@ struct Hotrack: AsyncParsableCommand {
       CheckCommand.self,
       SimulateCommand.self,
       TestbedCommand.self,
+      DemoCommand.self,
       LoadCommand.self,
     ]
   )
