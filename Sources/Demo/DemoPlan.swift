@@ -33,7 +33,7 @@ public struct DemoPlan: Sendable, Equatable {
 
   /// Of the summed capacity: above what plain hashing carries, and it leaves room for the copies
   /// that writes of hot keys cost.
-  static let offeredShare = 0.7
+  static let offeredShare = 0.8
 
   /// What all servers can do together, in operations per second.
   public var summedCapacity: Double { Double(servers * capacity) }

@@ -37,7 +37,7 @@ struct DemoCommand: ParsableCommand {
 
   @Option(
     help: """
-      Operations per second that arrive. Default: 70 % of what all servers can do together, which \
+      Operations per second that arrive. Default: 80 % of what all servers can do together, which \
       is more than plain hashing carries.
       """)
   var rate: Double?

@@ -25,7 +25,7 @@ import Testing
     #expect(
       DemoText.screen(Self.plain, color: false).joined(separator: "\n") == """
         hotrack demo: a rack of 8 servers, emulated: each 1,500 ops/s
-        the load: 8,400 ops/s arrive (70 % of all servers' speed), 95 % reads,
+        the load: 9,600 ops/s arrive (80 % of all servers' speed), 95 % reads,
           1,000,000 keys, Zipf 1.2
         1 of 2  PLAIN HASHING   measuring 7/16 s
         completed  7,012 ops/s   without answer 1,388 /s   p99 no answer
@@ -47,7 +47,7 @@ import Testing
     #expect(
       DemoText.screen(Self.directory, color: false).joined(separator: "\n") == """
         hotrack demo: a rack of 8 servers, emulated: each 1,500 ops/s
-        the load: 8,400 ops/s arrive (70 % of all servers' speed), 95 % reads,
+        the load: 9,600 ops/s arrive (80 % of all servers' speed), 95 % reads,
           1,000,000 keys, Zipf 1.2
         2 of 2  THE DIRECTORY   measuring 16/16 s
         completed  8,400 ops/s   without answer     0 /s   p99 4.25 ms
