@@ -84,10 +84,12 @@ let package = Package(
       uses: [
         "Configuration", "Controller", "LoadGenerator", "Sockets", "Testbed", "Wire", "Workload",
       ]),
+    module("Bench", uses: ["ServerCore", "Directory", "Wire"]),
     .executableTarget(
       name: "hotrack",
       dependencies: [
-        "Configuration", "Controller", "ControllerCore", "DataPlane", "Demo", "HotrackClient",
+        "Bench", "Configuration", "Controller", "ControllerCore", "DataPlane", "Demo",
+        "HotrackClient",
         "Linearizability", "LoadGenerator", "Server", "Simulation", "Sockets", "Testbed", "Wire",
         "Workload",
         arguments, log,
@@ -126,6 +128,7 @@ let package = Package(
     tests(
       "LoadGenerator",
       uses: ["ClientCore", "Linearizability", "ScriptedRack", "Sockets", "Wire", "Workload"]),
+    tests("Bench"),
     tests("Configuration", uses: ["Sockets"]),
     tests("Testbed", uses: ["Configuration", "Controller"]),
     tests("Demo", uses: ["LoadGenerator"]),
