@@ -84,7 +84,7 @@ let package = Package(
       uses: [
         "Configuration", "Controller", "LoadGenerator", "Sockets", "Testbed", "Wire", "Workload",
       ]),
-    module("Bench", uses: ["ServerCore", "Directory", "Wire"]),
+    module("Bench", uses: ["CHotrack", "Directory", "ServerCore", "Wire"]),
     .executableTarget(
       name: "hotrack",
       dependencies: [

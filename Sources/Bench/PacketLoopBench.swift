@@ -1,3 +1,4 @@
+internal import CHotrack
 internal import Directory
 internal import Glibc
 internal import ServerCore
@@ -120,9 +121,9 @@ public struct PacketLoopBench {
     var best = Double.infinity
     var heap = Double.infinity
     for _ in 0..<rounds {
-      let (heapBefore, timeBefore) = (mallinfo2().uordblks, threadTime())
+      let (heapBefore, timeBefore) = (hotrack_heap_bytes(), threadTime())
       for index in 0..<datagramsPerRound { body(datagrams[index % keys], index % keys) }
-      let (time, bytes) = (threadTime() - timeBefore, mallinfo2().uordblks)
+      let (time, bytes) = (threadTime() - timeBefore, hotrack_heap_bytes())
       best = min(best, Double(time) / Double(datagramsPerRound))
       heap = min(heap, (Double(bytes) - Double(heapBefore)) / Double(datagramsPerRound))
     }

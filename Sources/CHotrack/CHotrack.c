@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "CHotrack.h"
 
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -31,4 +32,8 @@ void *hotrack_allocate_lines(__u64 bytes) {
   if (memory)
     memset(memory, 0, lines * DIRECTORY_CACHE_LINE);
   return memory;
+}
+
+__u64 hotrack_heap_bytes(void) {
+  return mallinfo2().uordblks;
 }

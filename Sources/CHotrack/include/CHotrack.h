@@ -43,6 +43,9 @@ static inline __u64 hotrack_fetch_add64(__u64 *p, __u64 x) {
   return __atomic_fetch_add(p, x, __ATOMIC_SEQ_CST);
 }
 
+/* Bytes that are allocated from the heap now (Swift's Glibc module lacks <malloc.h>). */
+__u64 hotrack_heap_bytes(void);
+
 /* Zeroed memory in whole cache lines; freed with free(). NULL if there is none. */
 void *hotrack_allocate_lines(__u64 bytes);
 
