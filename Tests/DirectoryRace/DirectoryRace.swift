@@ -123,13 +123,12 @@ private final class Race: @unchecked Sendable {
   func watch() {
     for round in 0..<rounds {
       pthread_barrier_wait(barrier)
-      var (seen, looks, rebases) = (UInt64(0), 0, 0)
+      var (seen, rebases) = (UInt64(0), 0)
       while reporting.load(ordering: .sequentiallyConsistent) > 0 {
         check(reading, &seen)
-        looks += 1
         // The processors are for the reporters, who look as well.
         usleep(20)
-        if looks % 4 == 0 && rebases < 2 {
+        if rebases < 2 {
           rebase()
           rebases += 1
         }

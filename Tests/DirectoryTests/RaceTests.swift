@@ -15,11 +15,11 @@ import Wire
 
   // A fault that needs two threads between each other's instructions may take many rounds.
   @Test func twoPlainStoresInPlaceOfTheSwapAreFound() {
-    #expect(race(faults: .tornWord, rounds: 2_000) != nil)
+    #expect(race(faults: .tornWord, rounds: 40_000) != nil)
   }
 
   @Test func aWindowMovedInTheWrongOrderIsFound() {
-    let found = race(faults: [], rounds: 2_000) { (memory: DirectoryMemory) in
+    let found = race(faults: [], rounds: 40_000) { (memory: DirectoryMemory) in
       // The word first, then its base: in between, the base is of another time.
       let raw = memory.raw.pointee
       let word = UnsafeMutableRawPointer(raw.buckets + Int(Self.entry) / 4)
@@ -30,7 +30,7 @@ import Wire
       let next = (directory_word_base(old) + 1) % UInt32(DIRECTORY_BASES)
       let version = bases[Int(directory_word_base(old))] + UInt64(directory_word_offset(old))
       hotrack_store64(word, directory_word(next, 0, directory_word_set(old)))
-      for _ in 0..<1_000 { _ = hotrack_load64(word) }
+      for _ in 0..<20_000 { _ = hotrack_load64(word) }
       hotrack_store64(bases + Int(next), version)
     }
     #expect(found != nil)
