@@ -9,7 +9,7 @@ SWIFT_FLAGS := -c release -Xswiftc -enable-testing
 SWIFT := swift build $(SWIFT_FLAGS)
 export SWIFT_FLAGS
 BINARY := .build/release/hotrack
-C_FILES := $(wildcard bpf/*.h bpf/*.c bpf/*/*.c bpf/*/*.h Sources/C*/*.c Sources/C*/*.h Sources/C*/include/*.h)
+C_FILES := $(wildcard bpf/*.h bpf/*.c bpf/*/*.c bpf/*/*.h Sources/C*/*.c Sources/C*/*.h Sources/C*/include/*.h Tests/C*/*.c Tests/C*/include/*.h)
 
 .PHONY: help
 help: ## Show this list

@@ -15,7 +15,7 @@ struct DemoCommand: ParsableCommand {
       Everything is removed at the end. Needs root.
 
       Exit codes: 0 shown, and the directory was not worse; 1 it could not run, or the directory was \
-      worse; 3 this machine was too busy for the measurement to count.
+      worse. That the machine was too busy for exact figures is said (and in the JSON), not failed.
       """)
 
   @Option(help: "Servers, 2 to 32.")
@@ -74,9 +74,8 @@ struct DemoCommand: ParsableCommand {
       fflush(nil)
       if !result.isValid {
         standardError(
-          "hotrack demo: this machine was too busy for the measurement to count: repeat it with "
-            + "less else running, or with a smaller --capacity")
-        throw ExitCode(3)
+          "hotrack demo: note: this machine was busy with other things, so the latencies above are "
+            + "rough; for better ones repeat it with less else running, or a smaller --capacity")
       }
       if !result.isNotWorse {
         standardError(
