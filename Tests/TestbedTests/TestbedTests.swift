@@ -293,11 +293,11 @@ struct RackTestbedTests {
       let command = try ChildProcess.start(
         [TestbedTests.hotrack, "testbed", "run", file.path], output: null)
       let limit = ContinuousClock.now + .seconds(30)
-      while !FileManager.default.fileExists(atPath: "/run/hotrack/testbed/\(name)/load-1.log"),
-        ContinuousClock.now < limit
-      {
-        usleep(5_000)
+      func isRecording() -> Bool {
+        FileManager.default.fileExists(atPath: "/run/hotrack/testbed/\(name)/load-1.log")
       }
+      while !isRecording(), ContinuousClock.now < limit { usleep(5_000) }
+      try #require(isRecording())
       command.identity.signal(SIGINT)
       #expect(command.wait(seconds: 30) == 1)
       #expect(!Testbed.names().contains(name))
