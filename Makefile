@@ -50,6 +50,11 @@ lint: deps ## Check the formatting, without changing anything
 	swift format lint --strict --parallel --recursive Package.swift Sources Tests Plugins
 	clang-format --dry-run --Werror $(C_FILES)
 
+.PHONY: dist
+dist: deps ## Build one file to copy to a machine (needs libbpf1, libxxhash0, libstdc++6 there)
+	swift build -c release --static-swift-stdlib --scratch-path .build-dist --product hotrack
+	install -D --strip .build-dist/release/hotrack dist/hotrack
+
 .PHONY: clean
 clean: ## Remove what was built
-	rm -rf .build
+	rm -rf .build .build-dist dist

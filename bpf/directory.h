@@ -359,6 +359,30 @@ DIRECTORY_INLINE int directory_is_from_server(DIRECTORY *d, struct directory_con
          DIRECTORY_READ(entry->incarnation) == incarnation;
 }
 
+/* Begins the decision of what came from a server. Not zero: it is dropped. */
+DIRECTORY_INLINE int directory_refuses_report(DIRECTORY *d, struct directory_control *control,
+                                              const struct directory_report *report,
+                                              struct directory_decision *decision) {
+  decision->server = report->server;
+  decision->entry = DIRECTORY_NO_ENTRY;
+  decision->version = report->version;
+  decision->generation = report->generation;
+  decision->epoch = report->epoch;
+  decision->incarnation = 0;
+  decision->copy_targets = 0;
+  decision->replicated = 0;
+  decision->status = report->status;
+  if (!control)
+    directory_drop(decision, COUNTER_DROP_NOT_SERVING);
+  else if (report->epoch != control->epoch)
+    directory_drop(decision, COUNTER_DROP_STALE_EPOCH);
+  else if (!directory_is_from_server(d, control, report->server, report->incarnation))
+    directory_drop(decision, COUNTER_DROP_NOT_A_LIVING_SERVER);
+  else
+    return 0;
+  return 1;
+}
+
 /*
  * Decides a reply, a COPY_ACK or a chain forward that leaves the rack. The caller has checked that
  * it came from the interface, address and port of `report->server`.
@@ -374,27 +398,8 @@ DIRECTORY_INLINE void directory_on_report(DIRECTORY *d, const struct directory_r
   __u32 mode;
   int counts, result;
 
-  decision->server = report->server;
-  decision->entry = DIRECTORY_NO_ENTRY;
-  decision->version = report->version;
-  decision->generation = report->generation;
-  decision->epoch = report->epoch;
-  decision->incarnation = 0;
-  decision->copy_targets = 0;
-  decision->replicated = 0;
-  decision->status = report->status;
-  if (!control) {
-    directory_drop(decision, COUNTER_DROP_NOT_SERVING);
+  if (directory_refuses_report(d, control, report, decision))
     return;
-  }
-  if (report->epoch != control->epoch) {
-    directory_drop(decision, COUNTER_DROP_STALE_EPOCH);
-    return;
-  }
-  if (!directory_is_from_server(d, control, report->server, report->incarnation)) {
-    directory_drop(decision, COUNTER_DROP_NOT_A_LIVING_SERVER);
-    return;
-  }
   load = directory_load_at(d, report->server & (HOTRACK_SERVERS_MAX - 1));
   if (load) {
     DIRECTORY_WRITE(load->load, report->load);
@@ -444,27 +449,12 @@ DIRECTORY_INLINE void directory_on_copy(DIRECTORY *d, const struct directory_rep
                                         __u32 copy_targets, struct directory_decision *decision) {
   struct directory_control *control = directory_control_of(d);
 
+  if (directory_refuses_report(d, control, report, decision))
+    return;
   decision->server = HOTRACK_NO_SERVER;
-  decision->entry = DIRECTORY_NO_ENTRY;
-  decision->version = report->version;
-  decision->generation = report->generation;
-  decision->epoch = report->epoch;
-  decision->incarnation = 0;
   decision->copy_targets = copy_targets;
   decision->replicated = 1;
   decision->status = 0;
-  if (!control) {
-    directory_drop(decision, COUNTER_DROP_NOT_SERVING);
-    return;
-  }
-  if (report->epoch != control->epoch) {
-    directory_drop(decision, COUNTER_DROP_STALE_EPOCH);
-    return;
-  }
-  if (!directory_is_from_server(d, control, report->server, report->incarnation)) {
-    directory_drop(decision, COUNTER_DROP_NOT_A_LIVING_SERVER);
-    return;
-  }
   if (directory_popcount(copy_targets) != 1) {
     directory_drop(decision, COUNTER_DROP_MALFORMED);
     return;
