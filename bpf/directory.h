@@ -203,7 +203,7 @@ DIRECTORY_INLINE void directory_steer(DIRECTORY *d, struct directory_control *co
  * Decides a request of a client, or a write that came down the chain.
  *
  * The generation is read before the entry is looked up: a write that carries a new generation has
- * then surely seen the frozen entry that was published before it (models: race_gen_first).
+ * then surely seen the frozen entry that was published before it.
  */
 DIRECTORY_INLINE void directory_on_request(DIRECTORY *d, const struct directory_request *request,
                                            struct directory_decision *decision) {
