@@ -260,7 +260,26 @@ struct RackTestbedTests {
   }
 
   @Test func `After kill -9 of the command that runs a scenario, down leaves nothing`() throws {
-    let name = Self.name("d")
+    try whileRecording(Self.name("d")) { name, command in
+      command.identity.signal(SIGKILL)
+      #expect(command.wait(seconds: 10) == 128 + SIGKILL)
+      let status = try Testbed.existing(name).status()
+      #expect(status.healthy, "the rack lives on without it")
+    }
+  }
+
+  @Test func `Ctrl-C takes the testbed down`() throws {
+    try whileRecording(Self.name("e")) { name, command in
+      command.identity.signal(SIGINT)
+      #expect(command.wait(seconds: 30) == 1)
+      #expect(!Testbed.names().contains(name))
+    }
+  }
+
+  /// Calls `body` while `hotrack testbed run` records a scenario that would go on for minutes.
+  private func whileRecording(
+    _ name: String, _ body: (_ name: String, _ command: ChildProcess) throws -> Void
+  ) throws {
     let file = FileManager.default.temporaryDirectory.appending(path: "\(name).toml")
     defer { try? FileManager.default.removeItem(at: file) }
     try Data(scenario(name, operations: 5_000_000).utf8).write(to: file)
@@ -269,38 +288,13 @@ struct RackTestbedTests {
       defer { close(null) }
       let command = try ChildProcess.start(
         [TestbedTests.hotrack, "testbed", "run", file.path], output: null)
-      // Until it records.
       let limit = ContinuousClock.now + .seconds(30)
       func isRecording() -> Bool {
         (try? Testbed.existing(name).state.members.contains { $0.role == "load 1" }) ?? false
       }
       while !isRecording(), ContinuousClock.now < limit { usleep(5_000) }
-      #expect(isRecording())
-      command.identity.signal(SIGKILL)
-      #expect(command.wait(seconds: 10) == 128 + SIGKILL)
-      #expect(try Testbed.existing(name).status().healthy, "the rack lives on without it")
-    }
-  }
-
-  @Test func `Ctrl-C takes the testbed down`() throws {
-    let name = Self.name("e")
-    let file = FileManager.default.temporaryDirectory.appending(path: "\(name).toml")
-    defer { try? FileManager.default.removeItem(at: file) }
-    try Data(scenario(name, operations: 5_000_000).utf8).write(to: file)
-    try using(name) {
-      let null = open("/dev/null", O_WRONLY)
-      defer { close(null) }
-      let command = try ChildProcess.start(
-        [TestbedTests.hotrack, "testbed", "run", file.path], output: null)
-      let limit = ContinuousClock.now + .seconds(30)
-      func isRecording() -> Bool {
-        FileManager.default.fileExists(atPath: "/run/hotrack/testbed/\(name)/load-1.log")
-      }
-      while !isRecording(), ContinuousClock.now < limit { usleep(5_000) }
       try #require(isRecording())
-      command.identity.signal(SIGINT)
-      #expect(command.wait(seconds: 30) == 1)
-      #expect(!Testbed.names().contains(name))
+      try body(name, command)
     }
   }
 
