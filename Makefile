@@ -38,7 +38,7 @@ soak: build ## Simulate 100,000 seeds, then repeat the linearizability run ten t
 
 .PHONY: bench
 bench: build ## Measure packet loops against baselines of the same run
-	$(BINARY) bench
+	$(BINARY) bench loops
 
 .PHONY: format
 format: deps ## Format Swift and C in place

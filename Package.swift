@@ -84,7 +84,12 @@ let package = Package(
       uses: [
         "Configuration", "Controller", "LoadGenerator", "Sockets", "Testbed", "Wire", "Workload",
       ]),
-    module("Bench", uses: ["CHotrack", "Directory", "ServerCore", "Wire"]),
+    module(
+      "Bench",
+      uses: [
+        "CBPF", "CHotrack", "Configuration", "Controller", "DataPlane", "Directory",
+        "LoadGenerator", "ServerCore", "Sockets", "Testbed", "Wire", "Workload",
+      ]),
     .executableTarget(
       name: "hotrack",
       dependencies: [
