@@ -94,7 +94,7 @@ let package = Package(
       name: "hotrack",
       dependencies: [
         "Bench", "Configuration", "Controller", "ControllerCore", "DataPlane", "Demo",
-        "HotrackClient",
+        "Directory", "HotrackClient",
         "Linearizability", "LoadGenerator", "Server", "Simulation", "Sockets", "Testbed", "Wire",
         "Workload",
         arguments, log,
@@ -140,8 +140,8 @@ let package = Package(
     tests(
       "hotrack",
       uses: [
-        "Configuration", "Controller", "ControllerCore", "ScriptedRack", "Sockets", "Wire",
-        arguments,
+        "Configuration", "Controller", "ControllerCore", "Directory", "ScriptedRack", "Sockets",
+        "Wire", arguments,
       ]),
 
     // For tests: a rack that answers on a real socket as a script says.

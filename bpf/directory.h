@@ -125,6 +125,18 @@ DIRECTORY_INLINE __u32 directory_choose(DIRECTORY *d, __u32 set) {
   return DIRECTORY_READ(b->load) < DIRECTORY_READ(a->load) ? second : first;
 }
 
+/* A member of a hot key's replica set for a read. `set` is not empty. */
+DIRECTORY_INLINE __u32 directory_choose_reader(DIRECTORY *d, struct directory_control *control,
+                                               struct directory_detail *detail, __u32 set) {
+  __u32 count, turn;
+
+  if (DIRECTORY_READ(control->choice) != DIRECTORY_CHOICE_ROUND_ROBIN)
+    return directory_choose(d, set);
+  count = directory_popcount(set);
+  turn = DIRECTORY_FETCH_ADD(&detail->turn, 1);
+  return directory_select(set, turn % (count ? count : 1));
+}
+
 /* Finds the entry of a key hash. Returns its index, or DIRECTORY_NO_ENTRY. */
 DIRECTORY_INLINE __u32 directory_find(DIRECTORY *d, struct directory_control *control,
                                       __u64 key_hash, struct directory_bucket **bucket) {
@@ -256,7 +268,8 @@ DIRECTORY_INLINE void directory_on_request(DIRECTORY *d, const struct directory_
       directory_answer(decision, HOTRACK_BUSY, COUNTER_BUSY_NO_REPLICA);
       return;
     }
-    directory_steer(d, control, directory_choose(d, alive), COUNTER_HOT_READ, decision);
+    directory_steer(d, control, directory_choose_reader(d, control, detail, alive),
+                    COUNTER_HOT_READ, decision);
     return;
   }
 

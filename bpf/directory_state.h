@@ -26,6 +26,12 @@ enum directory_mode {
       3, /* being demoted, or its targets change: reads by the set, writes frozen */
 };
 
+/* How the reads of a hot key are spread over its replica set. */
+enum directory_choice {
+  DIRECTORY_CHOICE_LOAD = 0,        /* the less loaded of two random members */
+  DIRECTORY_CHOICE_ROUND_ROBIN = 1, /* each in turn, whatever its load: for comparison */
+};
+
 /*
  * State words of a bucket's entries: base index 2 | version offset 30 | replica set 32.
  * Completed version = base[base index] + version offset. A key hash of 0 is an empty place.
@@ -45,7 +51,8 @@ struct directory_detail {
   __u8 copies;  /* servers that each write is copied to */
   __u8 targets; /* which table of write targets */
   __u8 reserved;
-  __u64 unused[2];
+  __u32 turn; /* whose turn it is, with DIRECTORY_CHOICE_ROUND_ROBIN */
+  __u32 unused[3];
 };
 _Static_assert(sizeof(struct directory_detail) == DIRECTORY_CACHE_LINE, "one cache line");
 
@@ -82,7 +89,8 @@ struct directory_control {
   __u32 bucket_mask;
   __u32 window;          /* versions that a state word can count: at most 2^30 */
   __u32 sample_interval; /* one of so many requests is sampled; 0: none */
-  __u8 reserved[28];
+  __u32 choice;          /* enum directory_choice */
+  __u8 reserved[24];
   __u64 next_version; /* alone in its cache line: every write changes it */
   __u8 reserved2[56];
 };

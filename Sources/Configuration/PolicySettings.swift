@@ -22,6 +22,11 @@ public struct PolicySettings: Sendable, Equatable {
   public var movesPerSecond: Double?
   /// `moves_burst`: promotions and demotions at once.
   public var movesBurst: Double?
+  /// `copies_max`: copies of a hot key's newest version beside the server that has it, at most.
+  public var copiesMax: Int?
+  /// `choice`: how reads of a hot key are spread over the servers that hold it; "load", the less
+  /// loaded of two, or "round-robin".
+  public var choice: Choice?
   /// `samples_per_second` that the data plane is asked for, at most.
   public var samplesPerSecond: Double?
   /// `watched_keys`: whose rate is estimated at the same time.
@@ -37,6 +42,14 @@ public struct PolicySettings: Sendable, Equatable {
   /// `floor_interval_ms`: how often servers are told to forget; 0: only by command.
   public var floorIntervalMilliseconds: Int?
 
+  /// What `choice` may say.
+  public enum Choice: String, Sendable, CaseIterable, CustomStringConvertible {
+    case load
+    case roundRobin = "round-robin"
+
+    public var description: String { "\"\(rawValue)\"" }
+  }
+
   /// Nothing set.
   public init() {}
 
@@ -51,6 +64,10 @@ public struct PolicySettings: Sendable, Equatable {
     intervalMilliseconds = reader.integer("interval_ms", 1...60_000)
     movesPerSecond = reader.number("moves_per_second", 0.1...100_000)
     movesBurst = reader.number("moves_burst", 1...100_000)
+    copiesMax = reader.integer("copies_max", 0...31)
+    choice = reader.string(
+      "choice", Choice.allCases.map(\.description).joined(separator: " or ")
+    ) { Choice(rawValue: $0) != nil }.flatMap { Choice(rawValue: $0) }
     samplesPerSecond = reader.number("samples_per_second", 1...10_000_000)
     watchedKeys = reader.integer("watched_keys", 16...1_000_000)
     probeMilliseconds = reader.integer("probe_ms", 1...60_000)
@@ -73,7 +90,8 @@ public struct PolicySettings: Sendable, Equatable {
       ("demote_share", demoteShare), ("urgent_share", urgentShare),
       ("minimum_rate", minimumRate), ("minimum_stay_ms", minimumStayMilliseconds),
       ("interval_ms", intervalMilliseconds), ("moves_per_second", movesPerSecond),
-      ("moves_burst", movesBurst), ("samples_per_second", samplesPerSecond),
+      ("moves_burst", movesBurst),
+      ("copies_max", copiesMax), ("choice", choice), ("samples_per_second", samplesPerSecond),
       ("watched_keys", watchedKeys), ("probe_ms", probeMilliseconds),
       ("server_timeout_ms", serverTimeoutMilliseconds),
       ("start_timeout_ms", startTimeoutMilliseconds),

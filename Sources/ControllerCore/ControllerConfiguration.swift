@@ -80,6 +80,10 @@ public struct PolicyConfiguration: Sendable {
   /// Promotions and demotions by policy: on average per second, and at once.
   public var movesPerSecond = 100.0
   public var movesBurst = 64.0
+  /// Copies of each newest version, beside the server that has it, at most.
+  public var copiesMax = 31
+  /// How reads of hot keys are spread over the servers that hold them.
+  public var readChoice = ReadChoice.load
   /// Keys that share one batch of transitions, at most.
   public var batchKeys = 32
   /// Samples per second that the data plane is asked for, at most.

@@ -112,6 +112,7 @@ public struct ControllerCore: Sendable {
     for server in servers { publish(.setServer(server.number, server.place)) }
     publish(.setGeneration(generation))
     publish(.setSampleInterval(policy.sampleInterval))
+    publish(.setReadChoice(configuration.policy.readChoice))
     slots.divide(between: slotServers)
     for index in servers.indices { probe(index) }
   }

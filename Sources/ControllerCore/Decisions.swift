@@ -6,6 +6,14 @@ extension ControllerCore {
   /// Requests per second that one server would carry if all were spread evenly.
   private var fairRate: Double { policy.total.rate / Double(max(1, living.count)) }
 
+  /// How many servers beside one that has it are to get each newest version of a key.
+  private func copies(readShare: Double, rate: Double) -> Int {
+    min(
+      configuration.policy.copiesMax,
+      Degree.copies(
+        readShare: readShare, rate: rate, fairRate: fairRate, servers: living.count))
+  }
+
   /// The policy's round: degrees of the hot keys, then who becomes hot and who no longer is.
   mutating func decide() {
     guard serving, recovery == nil, policy.isTimeToDecide(now) else { return }
@@ -22,8 +30,7 @@ extension ControllerCore {
     entries.update(entry.keyHash) { $0.nextDegree = now + 200_000_000 }
     // A key without requests stays as it is.
     guard entry.rate >= 1 else { return }
-    let copies = Degree.copies(
-      readShare: entry.readShare, rate: entry.rate, fairRate: fairRate, servers: living.count)
+    let copies = copies(readShare: entry.readShare, rate: entry.rate)
     // One copy more or less matters to a key with few of them only.
     guard abs(copies + 1 - entry.degree) >= max(1, entry.degree / 4) else { return }
     entries.update(entry.keyHash) {
@@ -64,8 +71,7 @@ extension ControllerCore {
       }
       guard policy.takeMove() else { return }
       room -= 1
-      let copies = Degree.copies(
-        readShare: key.readShare, rate: rate, fairRate: fairRate, servers: living.count)
+      let copies = copies(readShare: key.readShare, rate: rate)
       policy.wasPromoted(key.keyHash)
       requests.append(
         TransitionRequest(
@@ -112,7 +118,7 @@ extension ControllerCore {
       }
       return
     }
-    let degree = min(3, living.count)
+    let degree = min(3, living.count, configuration.policy.copiesMax + 1)
     requests.removeAll { $0.keyHash == hash }
     requests.append(
       TransitionRequest(

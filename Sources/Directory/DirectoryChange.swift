@@ -32,6 +32,14 @@ public struct ServerPlace: Sendable, Equatable {
   }
 }
 
+/// How the reads of a hot key are spread over the servers that hold it.
+public enum ReadChoice: UInt32, Sendable {
+  /// The less loaded of two random ones.
+  case load = 0
+  /// Each in turn, whatever its load: for comparison.
+  case roundRobin = 1
+}
+
 /// One change of the directory's memory. Each is safe at any moment while packets are handled;
 /// their order is the controller's responsibility (docs/protocol.md, "Transitions").
 public enum DirectoryChange: Sendable, Equatable {
@@ -58,6 +66,7 @@ public enum DirectoryChange: Sendable, Equatable {
   case rebase(entry: UInt32)
   /// One of so many requests is sampled; 0: none.
   case setSampleInterval(UInt32)
+  case setReadChoice(ReadChoice)
   case decayLoads
 }
 

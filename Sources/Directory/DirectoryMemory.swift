@@ -104,6 +104,8 @@ public final class DirectoryMemory: @unchecked Sendable {
       directory_rebase(raw, checked(entry))
     case .setSampleInterval(let interval):
       hotrack_store32(&control.pointee.sample_interval, interval)
+    case .setReadChoice(let choice):
+      hotrack_store32(&control.pointee.choice, choice.rawValue)
     case .decayLoads:
       directory_decay_loads(raw)
     }

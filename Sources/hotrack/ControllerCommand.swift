@@ -3,6 +3,7 @@ import Configuration
 import Controller
 import ControllerCore
 import DataPlane
+import Directory
 import Foundation
 import Logging
 import Sockets
@@ -96,6 +97,8 @@ extension PolicyConfiguration {
   fileprivate mutating func apply(_ settings: PolicySettings) {
     set(&automatic, settings.promotion)
     set(&hotKeysMax, settings.hotKeysMax)
+    set(&copiesMax, settings.copiesMax)
+    set(&readChoice, settings.choice.map { $0 == .load ? .load : .roundRobin })
     set(&promoteShare, settings.promoteShare)
     set(&demoteShare, settings.demoteShare)
     set(&urgentShare, settings.urgentShare)

@@ -25,6 +25,21 @@ func makeDirectory(window: UInt32 = 1 << 30) -> DirectoryMemory {
   return memory
 }
 
+/// Puts an entry for `hash` at place 52 of `makeDirectory`'s memory; its completed version is the
+/// eleventh of the epoch.
+@discardableResult
+func makeHot(
+  _ directory: DirectoryMemory, _ hash: UInt64, replicaSet: UInt32, copies: UInt8 = 1
+) -> UInt64 {
+  let completed = Version.first(ofEpoch: 1) + 10
+  directory.apply(.insert(entry: 4 * 13, keyHash: hash, home: 0))
+  directory.apply(
+    .makeHot(
+      entry: 4 * 13, completed: completed, replicaSet: replicaSet, since: 1, home: 0,
+      copies: copies, targets: 0))
+  return completed
+}
+
 func request(_ operation: Operation, hash: UInt64, sequence: UInt64 = 1) -> Message {
   var header = Header(operation)
   header.keyHash = hash
@@ -81,6 +96,24 @@ func request(_ operation: Operation, hash: UInt64, sequence: UInt64 = 1) -> Mess
       read.withUnsafeMutableBytes { directory.handle($0, from: .client) }.verdict
         == .steer(server: 3))
     #expect(try Message(datagram: read).header.version == base + 1)
+  }
+
+  @Test func withRoundRobinEachHolderHasItsTurnWhateverItsLoad() throws {
+    let directory = makeDirectory()
+    let hash: UInt64 = 77
+    makeHot(directory, hash, replicaSet: 0b1101)
+    directory.apply(.setReadChoice(.roundRobin))
+    var servers: [UInt8] = []
+    for sequence in UInt64(1)...6 {
+      var read = request(.get, hash: hash, sequence: sequence).encoded()
+      guard
+        case .steer(let server) = read.withUnsafeMutableBytes({
+          directory.handle($0, from: .client)
+        }).verdict
+      else { continue }
+      servers.append(server)
+    }
+    #expect(servers == [0, 2, 3, 0, 2, 3])
   }
 
   @Test func helloIsAnsweredByTheDirectory() throws {

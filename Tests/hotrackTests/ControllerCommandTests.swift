@@ -2,6 +2,7 @@ import ArgumentParser
 import Configuration
 import Controller
 import ControllerCore
+import Directory
 import Sockets
 import Testing
 
@@ -25,6 +26,8 @@ struct ControllerCommandTests {
     [policy]
     promotion = false
     hot_keys_max = 7
+    copies_max = 5
+    choice = "round-robin"
     promote_share = 0.5
     demote_share = 0.25
     urgent_share = 0.75
@@ -69,6 +72,8 @@ struct ControllerCommandTests {
     let (policy, times) = (options.policy, options.times)
     #expect(!policy.automatic)
     #expect(policy.hotKeysMax == 7)
+    #expect(policy.copiesMax == 5)
+    #expect(policy.readChoice == .roundRobin)
     #expect(policy.promoteShare == 0.5)
     #expect(policy.demoteShare == 0.25)
     #expect(policy.urgentShare == 0.75)
