@@ -1,5 +1,5 @@
 public import Configuration
-internal import Wire
+internal import LoadGenerator
 internal import Workload
 
 /// What the demonstration puts on which rack.
@@ -41,27 +41,12 @@ public struct DemoPlan: Sendable, Equatable {
   /// Operations per second that arrive.
   public var offered: Double { rate ?? summedCapacity * Self.offeredShare }
 
-  /// The share of all requests that plain hashing sends to each server, by number.
-  ///
-  /// The most popular keys are hashed one by one; the many others are taken as spread evenly, each
-  /// being too small to matter.
-  public func sharesOfServers() -> [Double] {
-    let popularity = ZipfDistribution(count: keys, alpha: alpha)
-    let space = KeySpace(count: keys, seed: Self.keySeed)
-    let exact = min(keys, 100_000)
-    let rest = (1 - popularity.shareOfHottest(exact)) / Double(servers)
-    var shares = [Double](repeating: rest, count: servers)
-    for rank in 0..<exact {
-      let slot = KeyHash.slot(KeyHash.of(space.key(ofRank: rank), seed: hashSeed))
-      // As the controller divides the slots of a new rack.
-      shares[slot * servers / WireLimits.slots] += popularity.shareOfRank(rank)
-    }
-    return shares
-  }
-
   /// The most operations per second that plain hashing can carry before its busiest server is full.
   public var plainBound: Double {
-    Double(capacity) / (sharesOfServers().max() ?? 1)
+    let placement = HomePlacement(
+      popularity: ZipfDistribution(count: keys, alpha: alpha),
+      keys: KeySpace(count: keys, seed: Self.keySeed), hashSeed: hashSeed, servers: servers)
+    return Double(capacity) / (placement.shares.max() ?? 1)
   }
 
   static let keySeed: UInt64 = 1

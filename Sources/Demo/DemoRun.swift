@@ -2,7 +2,6 @@ internal import Controller
 internal import Glibc
 internal import LoadGenerator
 internal import Sockets
-internal import Synchronization
 public import Testbed
 internal import Workload
 
@@ -145,39 +144,5 @@ private struct ServerWatch {
     guard let first, let last, last.time > first.time else { return [] }
     let seconds = (last.time - first.time) / .seconds(1)
     return zip(first.counts, last.counts).map { Double($1 &- $0) / seconds }
-  }
-}
-
-/// Open load on a thread of its own: nothing that is shown makes it late.
-private final class BackgroundLoad {
-  private final class State: Sendable {
-    let progress = Mutex<LoadProgress?>(nil)
-    let outcome = Mutex<Result<LoadReport, LoadError>?>(nil)
-  }
-
-  private let shared = State()
-  private let stop = LoadStop()
-  private let thread: BackgroundThread
-
-  init(_ configuration: LoadConfiguration) throws(SocketError) {
-    thread = try BackgroundThread(name: "hotrack load") { [shared, stop] in
-      let outcome = Result { () throws(LoadError) in
-        try OpenLoad(configuration, stop: stop).run { progress in
-          shared.progress.withLock { $0 = progress }
-        }
-      }
-      shared.outcome.withLock { $0 = outcome }
-    }
-  }
-
-  var state: (LoadProgress?, Result<LoadReport, LoadError>?) {
-    // In this order: no outcome is missed.
-    let outcome = shared.outcome.withLock { $0 }
-    return (shared.progress.withLock { $0 }, outcome)
-  }
-
-  func stopAndWait() {
-    stop.stop()
-    thread.join()
   }
 }

@@ -20,8 +20,8 @@ struct BenchLoopsCommand: ParsableCommand {
   @Option(help: "Rounds; the best counts.")
   var rounds = 7
 
-  @Flag(help: "Print one JSON object.")
-  var json = false
+  @OptionGroup(title: "Reporting")
+  var report: BenchReportOptions
 
   func validate() throws {
     guard datagrams >= 1_000, rounds >= 1 else {
@@ -30,24 +30,24 @@ struct BenchLoopsCommand: ParsableCommand {
   }
 
   func run() throws {
-    let isTerminal = isatty(STDERR_FILENO) == 1
-    let results = PacketLoopBench(datagramsPerRound: datagrams, rounds: rounds).run { name in
-      if isTerminal { FileHandle.standardError.write(Data("\r\u{1b}[K\(name)".utf8)) }
-    }
-    if isTerminal { FileHandle.standardError.write(Data("\r\u{1b}[K".utf8)) }
-    guard !json else {
-      let encoder = JSONEncoder()
-      encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-      print(String(decoding: try encoder.encode(["cases": results]), as: UTF8.self))
-      return
-    }
-    print("CASE                  NS/DATAGRAM  RATIO TO DECODE  HEAP BYTES/DATAGRAM")
-    for result in results {
-      print(
-        result.name.padding(toLength: 20, withPad: " ", startingAt: 0)
-          + String(
-            format: "  %11.1f  %15.2f  %19.3f", result.nanosecondsPerDatagram,
-            result.ratioToDecode, result.heapBytesPerDatagram))
+    try reportingFailure("bench loops") {
+      try report.check(benchmark: "loops")
+      let line = ProgressLine()
+      let results = PacketLoopBench(datagramsPerRound: datagrams, rounds: rounds).run {
+        line.show($0)
+      }
+      line.clear()
+      let table = MarkdownTable(
+        [.words("case"), "ns/datagram", "ratio to decode", "heap bytes/datagram"],
+        rows: results.map { result in
+          [
+            result.name, String(format: "%.1f", result.nanosecondsPerDatagram),
+            String(format: "%.2f", result.ratioToDecode),
+            String(format: "%.3f", result.heapBytesPerDatagram),
+          ]
+        })
+      try report.publish(
+        benchmark: "loops", ["cases": results], text: table.text, tables: [table])
     }
   }
 }

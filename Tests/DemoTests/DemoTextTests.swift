@@ -113,12 +113,6 @@ import Testing
 }
 
 @Suite struct DemoPlanTests {
-  @Test func theSharesOfPlainHashingAreAllThereIs() {
-    let shares = DemoPlan().sharesOfServers()
-    #expect(shares.count == 8)
-    #expect(abs(shares.reduce(0, +) - 1) < 1e-9)
-  }
-
   /// Uniform popularity is spread as evenly as hashing spreads slots and keys.
   @Test func withoutSkewPlainHashingIsNearlyEven() {
     var plan = DemoPlan()
