@@ -455,12 +455,53 @@ DIRECTORY_INLINE void directory_on_report(DIRECTORY *d, const struct directory_r
 }
 
 /*
+ * Who gets a copy of a hot key: the server it names or the one half the rack away from it,
+ * whichever has less load, among those that live and lack the version. The copies of one write name
+ * servers in a row, and are exchanged only if that is at most half of the rack, so that no two of
+ * them meet.
+ *
+ * HOTRACK_NO_SERVER: nobody lacks it. Such a copy is as good as lost, and spares a server the work.
+ */
+DIRECTORY_INLINE __u32 directory_choose_copy_target(DIRECTORY *d, struct directory_control *control,
+                                                    struct directory_detail *detail, __u64 word,
+                                                    const struct directory_report *report,
+                                                    __u32 named) {
+  __u64 completed = directory_word_version(detail, word);
+  __u32 count = control->server_count, other = named + count / 2, candidates = 1u << (named & 31);
+  struct directory_load *a, *b;
+
+  if (report->version < completed)
+    return HOTRACK_NO_SERVER;
+  if (other >= count)
+    other -= count;
+  other &= HOTRACK_SERVERS_MAX - 1;
+  if (DIRECTORY_READ(detail->copies) <= count / 2 && other != report->server)
+    candidates |= 1u << other;
+  if (report->version == completed)
+    candidates &= ~directory_word_set(word);
+  if (!candidates)
+    return HOTRACK_NO_SERVER;
+  candidates &= DIRECTORY_READ(control->alive);
+  if (!(candidates & (1u << other)))
+    return named;
+  if (!(candidates & (1u << (named & 31))))
+    return other;
+  a = directory_load_at(d, named & (HOTRACK_SERVERS_MAX - 1));
+  b = directory_load_at(d, other);
+  return a && b && DIRECTORY_READ(b->load) < DIRECTORY_READ(a->load) ? other : named;
+}
+
+/*
  * Decides a COPY from server to server. The caller has checked where it came from.
- * `copy_targets` names exactly one server; the generation of the sender's order is kept.
+ * `copy_targets` names exactly one server; the generation of the sender's order is kept. While the
+ * key is hot, another server may do as well; in a transition it is the home server that needs it.
  */
 DIRECTORY_INLINE void directory_on_copy(DIRECTORY *d, const struct directory_report *report,
                                         __u32 copy_targets, struct directory_decision *decision) {
   struct directory_control *control = directory_control_of(d);
+  struct directory_bucket *bucket = 0;
+  struct directory_detail *detail = 0;
+  __u32 entry, target;
 
   if (directory_refuses_report(d, control, report, decision))
     return;
@@ -472,7 +513,22 @@ DIRECTORY_INLINE void directory_on_copy(DIRECTORY *d, const struct directory_rep
     directory_drop(decision, COUNTER_DROP_MALFORMED);
     return;
   }
-  directory_steer(d, control, directory_select(copy_targets, 0), COUNTER_COPY, decision);
+  target = directory_select(copy_targets, 0);
+  entry = directory_find(d, control, report->key_hash, &bucket);
+  if (entry != DIRECTORY_NO_ENTRY)
+    detail = directory_detail_at(d, entry);
+  if (detail && DIRECTORY_READ_ACQUIRE(detail->mode) == DIRECTORY_HOT) {
+    target = directory_choose_copy_target(
+        d, control, detail, DIRECTORY_READ_ACQUIRE(bucket->word[entry & (DIRECTORY_WAYS - 1)]),
+        report, target);
+    if (target == HOTRACK_NO_SERVER) {
+      decision->action = DIRECTORY_CONSUME;
+      decision->counter = COUNTER_COPY_UNNEEDED;
+      return;
+    }
+    decision->copy_targets = 1u << (target & (HOTRACK_SERVERS_MAX - 1));
+  }
+  directory_steer(d, control, target, COUNTER_COPY, decision);
   if (decision->action != DIRECTORY_STEER)
     directory_drop(decision, COUNTER_DROP_COPY_TARGET_DEAD);
 }

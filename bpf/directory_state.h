@@ -108,6 +108,7 @@ _Static_assert(sizeof(struct directory_control) == 2 * DIRECTORY_CACHE_LINE, "tw
   X(WRITE_REPLY, "write_reply")                                                                   \
   X(CHAIN_FORWARD, "chain_forward")                                                               \
   X(COPY, "copy")                                                                                 \
+  X(COPY_UNNEEDED, "copy_unneeded") /* outdated, or nobody lacks it: not sent on */               \
   X(COPY_ACK, "copy_ack")                                                                         \
   X(CONTROL, "control") /* a server's answer to us */                                             \
   X(FROZEN_ENTRY, "frozen_entry")                                                                 \

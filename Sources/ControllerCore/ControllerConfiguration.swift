@@ -50,6 +50,8 @@ public struct ControllerTimes: Sendable {
   public var start: UInt64 = 10_000_000_000
   /// Between two floors; 0: only by command.
   public var floor: UInt64 = 5_000_000_000
+  /// From a floor's generation until the servers are told of it: longer than requests wait there.
+  public var floorDelay: UInt64 = 500_000_000
   /// Between two copy orders for one key.
   public var copyOrder: UInt64 = 20_000_000
   /// How long a key hash with a collision is not promoted again.

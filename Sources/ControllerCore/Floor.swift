@@ -8,7 +8,8 @@ struct FloorRound: Sendable {
 
 extension ControllerCore {
   /// Lets the servers forget what no packet under way can need. Only while no transition runs; it
-  /// may reach the servers later, it names what had an entry now.
+  /// may reach the servers later, it names what had an entry now. It is sent later on purpose, when
+  /// the requests that wait at the servers carry the new generation: none has to be asked again.
   mutating func beginFloor() {
     let isDue = configuration.times.floor > 0 && now >= nextFloor
     guard isDue || floorWanted, batch == nil, recovery == nil else { return }
@@ -25,11 +26,11 @@ extension ControllerCore {
     for server in living {
       let delivery = Delivery(
         sequence: newSequence(), header: header(.floor, to: server, generation: generation),
-        values: parts, nextSend: now + 2 * configuration.times.resend)
-      for message in delivery.messages { send(message) }
+        values: parts, nextSend: now + configuration.times.floorDelay)
       round.deliveries[server] = delivery
     }
     floorRound = round
+    driveFloor()
     totals.floors += 1
     notice(.floorRaised(generation: generation))
   }

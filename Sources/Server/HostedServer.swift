@@ -78,11 +78,14 @@ final class HostedServer {
 
   private func enqueue(_ datagram: UnsafeRawBufferPointer, from sender: Endpoint, now: UInt64) {
     guard let queue else { return }
-    guard ServerCore.service(of: datagram) != .atOnce else {
+    let service = ServerCore.service(of: datagram)
+    guard service != .atOnce else {
       serve(datagram, from: sender, load: queue.count, lateness: 0)
       return
     }
-    guard !queue.append(datagram, from: sender, now: now) else { return }
+    guard !queue.append(datagram, from: sender, isCopy: service == .copy, now: now) else {
+      return
+    }
     refusedBusy += 1
     output.sender = sender
     core.refuseBusy(datagram, load: UInt16(clamping: queue.count), output: &output)

@@ -49,7 +49,8 @@ public enum ServiceClass: Sendable, Equatable {
   case atOnce
   /// A client's request: it waits its turn and takes one service time.
   case request
-  /// A copy to store: like a request, but without an answer if there is no room for it.
+  /// A copy to store: it takes one service time too, but comes before requests, so that a hot key
+  /// is soon spread again; there is no answer if there is no room for it.
   case copy
 }
 

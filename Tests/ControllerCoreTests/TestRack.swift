@@ -70,6 +70,7 @@ final class TestRack {
       epoch: 1, servers: places, window: window, capacity: 64, seed: seed)
     configuration.policy.automatic = false
     configuration.times.floor = 0
+    configuration.times.floorDelay = 0
     configuration.firstVersion = firstVersion ?? configuration.firstVersion
     configure(&configuration)
     core = ControllerCore(configuration)

@@ -261,12 +261,36 @@ enum DecisionCases {
         1, "COPY_ACK, older", hot.from(1, .copyAck, version: completed - 1), .drop, "copy_ack"),
       .server(
         2, "COPY to a living server",
-        hot.from(2, .copy, version: completed, value: [1, 2, 3]) { $0.copyTargets = 0b1000 },
+        TestKey.hotWide.from(2, .copy, version: completed, value: [1, 2, 3]) {
+          $0.copyTargets = 0b1000
+        }, .copy(3), "copy"),
+      .server(
+        2, "COPY of a cold key",
+        TestKey.cold.from(2, .copy, version: completed, value: [1]) { $0.copyTargets = 0b1000 },
         .copy(3), "copy"),
       .server(
+        2, "COPY to a dead server, while another is as good",
+        hot.from(2, .copy, version: completed, value: [1]) { $0.copyTargets = 0b10000 },
+        .copy(1), "copy"),
+      .server(
+        2, "COPY in a transition",
+        TestKey.removing.from(2, .copy, version: completed - 1, value: [1]) {
+          $0.copyTargets = 0b1
+        }, .copy(0), "copy"),
+      .server(
+        2, "COPY of an outdated version",
+        hot.from(2, .copy, version: completed - 1, value: [1]) { $0.copyTargets = 0b1000 }, .drop,
+        "copy_unneeded"),
+      .server(
+        1, "COPY to a server that has it",
+        TestKey.hotWide.from(1, .copy, version: completed, value: [1]) {
+          $0.copyTargets = 0b100
+        }, .drop, "copy_unneeded"),
+      .server(
         2, "COPY to a dead server",
-        hot.from(2, .copy, version: completed, value: [1]) { $0.copyTargets = 0b10000 }, .drop,
-        "drop_copy_target_dead"),
+        TestKey.hotWide.from(2, .copy, version: completed, value: [1]) {
+          $0.copyTargets = 0b10000
+        }, .drop, "drop_copy_target_dead"),
       .server(
         2, "COPY to two servers at once",
         hot.from(2, .copy, version: completed, value: [1]) { $0.copyTargets = 0b11 }, .drop,

@@ -116,6 +116,52 @@ func request(_ operation: Operation, hash: UInt64, sequence: UInt64 = 1) -> Mess
     #expect(servers == [0, 2, 3, 0, 2, 3])
   }
 
+  /// Where a COPY that server 3 sends to server 0 goes.
+  private func copy(
+    _ directory: DirectoryMemory, _ hash: UInt64, version: UInt64
+  ) throws -> (verdict: Verdict, targets: UInt32) {
+    var copy = request(.copy, hash: hash)
+    copy.header.epoch = 1
+    copy.header.server = 3
+    copy.header.incarnation = 103
+    copy.header.generation = 1
+    copy.header.version = version
+    copy.header.copyTargets = 0b1
+    var bytes = copy.encoded()
+    let verdict = bytes.withUnsafeMutableBytes { directory.handle($0, from: .server(3)) }.verdict
+    return (verdict, try Message(datagram: bytes).header.copyTargets)
+  }
+
+  @Test func aCopyGoesToTheLessLoadedOfTwoServersThatLackIt() throws {
+    let directory = makeDirectory()
+    let hash: UInt64 = 77
+    let completed = makeHot(directory, hash, replicaSet: 0b1000, copies: 2)
+    // Server 0 has more to do than server 2, half the rack away.
+    var reply = request(.get, hash: 78)
+    reply.header.flags = [.reply]
+    reply.header.epoch = 1
+    reply.header.server = 0
+    reply.header.incarnation = 100
+    reply.header.load = 9
+    var bytes = reply.encoded()
+    _ = bytes.withUnsafeMutableBytes { directory.handle($0, from: .server(0)) }
+    let first = try copy(directory, hash, version: completed)
+    #expect(first.verdict == .steer(server: 2) && first.targets == 0b100)
+    #expect(try copy(directory, hash, version: completed - 1).verdict == .consume)
+    // The only other one is the sender: nobody lacks it.
+    makeHot(directory, hash, replicaSet: 0b1101, copies: 2)
+    #expect(try copy(directory, hash, version: completed).verdict == .consume)
+    // A newer version is lacked by all.
+    #expect(try copy(directory, hash, version: completed + 1).verdict == .steer(server: 2))
+    // Copies to more than half of the rack go where they are told.
+    directory.apply(.setCopies(entry: 4 * 13, 3))
+    #expect(try copy(directory, hash, version: completed + 1).verdict == .steer(server: 0))
+    // In a transition a server is named because it needs it.
+    directory.apply(.setCopies(entry: 4 * 13, 2))
+    directory.apply(.setMode(entry: 4 * 13, .removing))
+    #expect(try copy(directory, hash, version: completed - 1).verdict == .steer(server: 0))
+  }
+
   @Test func helloIsAnsweredByTheDirectory() throws {
     let directory = makeDirectory()
     var header = Header(.hello)

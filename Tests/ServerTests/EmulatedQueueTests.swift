@@ -6,8 +6,10 @@ import Testing
 @Suite struct EmulatedQueueTests {
   private let sender = Endpoint(.loopback, port: 1)
 
-  private func append(_ queue: EmulatedQueue, _ byte: UInt8, now: UInt64) -> Bool {
-    withUnsafeBytes(of: byte) { queue.append($0, from: sender, now: now) }
+  private func append(
+    _ queue: EmulatedQueue, _ byte: UInt8, isCopy: Bool = false, now: UInt64
+  ) -> Bool {
+    withUnsafeBytes(of: byte) { queue.append($0, from: sender, isCopy: isCopy, now: now) }
   }
 
   /// Serves what is due: which bytes, and when each was due.
@@ -37,6 +39,26 @@ import Testing
     #expect(serve(queue, now: 5_000_000).map(\.due) == [3_000_000])
     #expect(append(queue, 4, now: 6_000_000))
     #expect(queue.nextDue == 7_000_000)
+  }
+
+  @Test func copiesComeBeforeRequestsThatWait() {
+    let queue = EmulatedQueue(operationsPerSecond: 1_000, capacity: 10, datagramLengthMax: 100)
+    for (byte, now) in [(UInt8(1), UInt64(0)), (2, 100)] { #expect(append(queue, byte, now: now)) }
+    // What is in service is not interrupted.
+    #expect(append(queue, 3, isCopy: true, now: 200))
+    #expect(append(queue, 4, isCopy: true, now: 1_500_000))
+    let served = serve(queue, now: 10_000_000)
+    // Nobody looked meanwhile: the second copy came while the first was stored, after the request
+    // could not yet begin.
+    #expect(served.map(\.byte) == [1, 3, 4, 2])
+    #expect(served.map(\.due) == [1_000_000, 2_000_000, 3_000_000, 4_000_000])
+  }
+
+  @Test func aCopyThatComesLaterDoesNotOvertakeWhatHadBegun() {
+    let queue = EmulatedQueue(operationsPerSecond: 1_000, capacity: 10, datagramLengthMax: 100)
+    for (byte, now) in [(UInt8(1), UInt64(0)), (2, 100)] { #expect(append(queue, byte, now: now)) }
+    #expect(append(queue, 3, isCopy: true, now: 1_000_001))
+    #expect(serve(queue, now: 10_000_000).map(\.byte) == [1, 2, 3])
   }
 
   @Test func aLateWakeUpTakesNoCapacityAway() {

@@ -49,7 +49,7 @@ struct PacketCase: Sendable, CustomTestStringConvertible {
   var endDescription: String {
     switch end {
     case .pass: counter == "control" ? "to the controller" : "passes"
-    case .drop: counter == "copy_ack" ? "ends here" : "dropped"
+    case .drop: ["copy_ack", "copy_unneeded"].contains(counter) ? "ends here" : "dropped"
     case .answer(let status): "answered `\(status)`"
     case .steer: "steered"
     case .copy: "steered"
@@ -89,6 +89,7 @@ struct PacketCase: Sendable, CustomTestStringConvertible {
       rewrite(&frame, to: server, rig)
     case .copy(let server):
       message.header.server = server
+      message.header.copyTargets = 1 << UInt32(server)
       message.header.incarnation = 1_000 + UInt64(server)
       message.header.flags.insert(.replicated)
       rewrite(&frame, to: server, rig)

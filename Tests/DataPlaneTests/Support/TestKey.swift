@@ -13,7 +13,7 @@ struct TestKey: Sendable {
 
   static let all = [
     cold, coldHomeDead, moving, adding, hot, removing, hotSpread, hotEmpty, hotOnlyDead,
-    hotTargetsDead, hotCopies, hotMoving,
+    hotTargetsDead, hotCopies, hotMoving, hotWide,
   ]
 
   /// No entry; its home is server 1.
@@ -30,6 +30,8 @@ struct TestKey: Sendable {
   static let hotOnlyDead = TestKey(home: 0, number: 8, mode: .hot, replicaSet: 0b10000)
   static let hotTargetsDead = TestKey(home: 0, number: 9, mode: .hot, replicaSet: 1, targets: 1)
   static let hotCopies = TestKey(home: 0, number: 10, mode: .hot, replicaSet: 1, copies: 3)
+  /// Copied to so many that a copy goes where it is told to go.
+  static let hotWide = TestKey(home: 0, number: 12, mode: .hot, replicaSet: 0b100, copies: 4)
   static let hotMoving = TestKey(home: 6, number: 11, mode: .hot, replicaSet: 0b10)
 
   init(
