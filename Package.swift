@@ -89,7 +89,7 @@ let package = Package(
       uses: [
         "CBPF", "CHotrack", "Configuration", "Controller", "DataPlane", "Directory",
         "LoadGenerator", "ServerCore", "Sockets", "Testbed", "Wire", "Workload",
-      ]),
+      ], plugins: ["CompileBPF"]),
     .executableTarget(
       name: "hotrack",
       dependencies: [
@@ -133,7 +133,7 @@ let package = Package(
     tests(
       "LoadGenerator",
       uses: ["ClientCore", "Linearizability", "ScriptedRack", "Sockets", "Wire", "Workload"]),
-    tests("Bench"),
+    tests("Bench", uses: ["Wire"]),
     tests("Configuration", uses: ["Sockets"]),
     tests("Testbed", uses: ["Configuration", "Controller"]),
     tests("Demo", uses: ["LoadGenerator"]),

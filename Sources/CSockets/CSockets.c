@@ -69,6 +69,21 @@ int csockets_enter_network_namespace(int descriptor) {
   return setns(descriptor, CLONE_NEWNET);
 }
 
+int csockets_leave_network_namespace(void) {
+  return unshare(CLONE_NEWNET);
+}
+
+int csockets_pin_thread(void) {
+  int processor = sched_getcpu();
+  cpu_set_t processors;
+
+  if (processor < 0)
+    return -1;
+  CPU_ZERO(&processors);
+  CPU_SET(processor, &processors);
+  return sched_setaffinity(0, sizeof processors, &processors);
+}
+
 int csockets_peer_of(int descriptor, struct csockets_peer *peer) {
   struct ucred credentials;
   socklen_t length = sizeof credentials;

@@ -66,10 +66,9 @@ public final class DataPlane: Sendable {
         if ports.contains(where: { $0.interface == interface }) {
           throw DataPlaneError.interfaceTaken(name)
         }
-        let place = try shared.takePort(
-          interface, plane_port(interface: interface, mac: mac, reserved: (0, 0, 0, 0, 0, 0)))
+        let place = try enterPort(
+          plane_port(interface: interface, mac: mac, reserved: (0, 0, 0, 0, 0, 0)))
         do throws(DataPlaneError) {
-          try setDevice(place, interface)
           let link = try createLink(name, interface)
           ports.append(Port(name: name, interface: interface, place: place, link: link))
         } catch {
@@ -80,6 +79,30 @@ public final class DataPlane: Sendable {
       }
     }
     try result.get()
+  }
+
+  /// Makes a port of the loopback interface, without attaching to it: for runs of the program
+  /// without packets, whose frames seem to have come in there. Returns its interface index.
+  package func enterLoopback() throws(DataPlaneError) -> UInt32 {
+    let interface = if_nametoindex("lo")
+    _ = try enterPort(
+      plane_port(
+        interface: interface, mac: (0, 0, 0, 0, 0, 0), reserved: (0, 0, 0, 0, 0, 0)))
+    return interface
+  }
+
+  /// The file descriptor of the program.
+  package var program: Int32 { loaded.program }
+
+  private func enterPort(_ port: plane_port) throws(DataPlaneError) -> UInt32 {
+    let place = try shared.takePort(port.interface, port)
+    do throws(DataPlaneError) {
+      try setDevice(place, port.interface)
+    } catch {
+      shared.giveBackPort(place)
+      throw error
+    }
+    return place
   }
 
   /// Takes the program off an interface. Packets that arrive there go to the kernel from then on.

@@ -64,7 +64,9 @@ public enum DataPlaneError: Error, Equatable, Sendable, CustomStringConvertible 
   }
 
   /// The error for a failed system call.
-  static func from(code: Int32, doing: String, log: String = "") -> DataPlaneError {
+  package static func from(
+    code: Int32, doing: String, log: String = ""
+  ) -> DataPlaneError {
     code == EPERM || code == EACCES && log.isEmpty
       ? .notPermitted(doing: doing) : .kernel(doing: doing, code: code, log: log)
   }

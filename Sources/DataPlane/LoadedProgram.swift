@@ -4,16 +4,35 @@ internal import Directory
 internal import Glibc
 internal import Synchronization
 
-/// The XDP program in the kernel with its maps. Closing it takes the maps away with it.
-final class LoadedProgram: @unchecked Sendable {
-  let program: Int32
-  let processors: Int
+/// XDP programs in the kernel with their maps. Closing them takes the maps away with them.
+package final class LoadedProgram: @unchecked Sendable {
+  /// The file descriptor of the program that it was loaded for.
+  package let program: Int32
+  package let processors: Int
   private let object: OpaquePointer
   /// Memory of maps that is mapped into this process, and its lengths.
   private var mappings: [(start: UnsafeMutableRawPointer, length: Int)] = []
 
-  init(
+  convenience init(
     _ image: BPFObject, function: String, configuration: DataPlaneConfiguration
+  ) throws(DataPlaneError) {
+    try self.init(image, function: function) { (opened, processors) throws(DataPlaneError) in
+      try Self.size(opened, configuration, processors)
+    }
+  }
+
+  /// Loads an object other than the rack's, with `elements` for the maps of these names.
+  package convenience init(
+    _ image: BPFObject, function: String, elements: [String: Int]
+  ) throws(DataPlaneError) {
+    try self.init(image, function: function) { (opened, _) throws(DataPlaneError) in
+      for (name, count) in elements { try Self.size(opened, name, count) }
+    }
+  }
+
+  private init(
+    _ image: BPFObject, function: String,
+    prepare: (OpaquePointer, _ processors: Int) throws(DataPlaneError) -> Void
   ) throws(DataPlaneError) {
     try Self.checkKernel()
     KernelLog.start()
@@ -31,7 +50,7 @@ final class LoadedProgram: @unchecked Sendable {
     object = opened
     processors = Int(libbpf_num_possible_cpus())
     do throws(DataPlaneError) {
-      try Self.size(opened, configuration, processors)
+      try prepare(opened, processors)
       let code = bpf_object__load(opened)
       guard code == 0 else {
         throw .from(code: -code, doing: "load the XDP program", log: KernelLog.take())
@@ -51,8 +70,16 @@ final class LoadedProgram: @unchecked Sendable {
     bpf_object__close(object)
   }
 
+  /// The file descriptor of another program of the object.
+  package func program(_ name: String) -> Int32 {
+    guard let program = bpf_object__find_program_by_name(object, name) else {
+      preconditionFailure("the embedded object has no program \(name)")
+    }
+    return bpf_program__fd(program)
+  }
+
   /// The file descriptor of a map.
-  func map(_ name: String) -> Int32 {
+  package func map(_ name: String) -> Int32 {
     guard let map = bpf_object__find_map_by_name(object, name) else {
       preconditionFailure("the embedded program has no map \(name)")
     }
@@ -60,7 +87,7 @@ final class LoadedProgram: @unchecked Sendable {
   }
 
   /// Maps `count` elements of a map's memory into this process.
-  func memory<Element>(
+  package func memory<Element>(
     of name: String, as type: Element.Type, count: Int
   ) throws(DataPlaneError) -> UnsafeMutablePointer<Element> {
     let page = Int(getpagesize())
@@ -102,9 +129,7 @@ final class LoadedProgram: @unchecked Sendable {
       ("buckets", buckets), ("details", entries), ("entry_counts", entries * processors),
       ("samples", ring),
     ] {
-      guard let map = bpf_object__find_map_by_name(object, name) else { continue }
-      let code = bpf_map__set_max_entries(map, UInt32(size))
-      guard code == 0 else { throw .kernel(doing: "size the map \(name)", code: -code, log: "") }
+      try Self.size(object, name, size)
     }
     guard let constants = bpf_object__find_map_by_name(object, ".rodata.configuration") else {
       return
@@ -113,6 +138,17 @@ final class LoadedProgram: @unchecked Sendable {
     let code = bpf_map__set_initial_value(
       constants, &raw, MemoryLayout<plane_configuration>.size)
     guard code == 0 else { throw .kernel(doing: "set the constants", code: -code, log: "") }
+  }
+}
+
+extension LoadedProgram {
+  /// Maps that the object has not are none of its business.
+  private static func size(
+    _ object: OpaquePointer, _ name: String, _ elements: Int
+  ) throws(DataPlaneError) {
+    guard let map = bpf_object__find_map_by_name(object, name) else { return }
+    let code = bpf_map__set_max_entries(map, UInt32(elements))
+    guard code == 0 else { throw .kernel(doing: "size the map \(name)", code: -code, log: "") }
   }
 }
 

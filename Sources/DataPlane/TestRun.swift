@@ -60,3 +60,43 @@ extension LoadedProgram {
     return (FrameAction(rawValue: options.retval) ?? .aborted, output)
   }
 }
+
+extension LoadedProgram {
+  /// Runs a program again and again on one frame, each time as the last run has left it, as if it
+  /// came in by the loopback interface. Returns what the last run said of it. Nothing is sent.
+  package static func run(
+    _ program: Int32, frame: [UInt8], times: Int
+  ) throws(DataPlaneError) -> FrameAction {
+    var options = bpf_test_run_opts()
+    options.repeat = Int32(times)
+    try run(program, frame, &options)
+    return FrameAction(rawValue: options.retval) ?? .aborted
+  }
+
+  /// Has a program make `times` frames, beginning with this one, which are really sent where it
+  /// sends them, in batches of 64. Frames that were made before come back as the last receiver left
+  /// them.
+  package static func runLive(
+    _ program: Int32, frame: [UInt8], times: Int
+  ) throws(DataPlaneError) {
+    var options = bpf_test_run_opts()
+    options.repeat = Int32(times)
+    options.flags = UInt32(BPF_F_TEST_XDP_LIVE_FRAMES)
+    options.batch_size = 64
+    try run(program, frame, &options)
+  }
+
+  private static func run(
+    _ program: Int32, _ frame: [UInt8], _ options: inout bpf_test_run_opts
+  ) throws(DataPlaneError) {
+    options.sz = MemoryLayout<bpf_test_run_opts>.size
+    let code = frame.withUnsafeBytes { source in
+      options.data_in = source.baseAddress
+      options.data_size_in = UInt32(source.count)
+      return bpf_prog_test_run_opts(program, &options)
+    }
+    guard code == 0 else {
+      throw .from(code: -code, doing: "run a program on a frame of \(frame.count) bytes")
+    }
+  }
+}

@@ -65,6 +65,13 @@ public final class BackgroundThread: Sendable {
     // It cannot fail for a thread's own slack.
     _ = csockets_set_timer_slack(max(nanoseconds, 1))
   }
+
+  /// Keeps this thread on the processor that it is on: for measurements.
+  public static func stayOnProcessor() throws(SocketError) {
+    guard csockets_pin_thread() == 0 else {
+      throw .from(code: errno, doing: "stay on one processor")
+    }
+  }
 }
 
 /// A network namespace of this host.
@@ -107,6 +114,16 @@ public struct NetworkNamespace: Sendable, Hashable, CustomStringConvertible {
       preconditionFailure("the thread has ended without a result")
     }
     return try result.get()
+  }
+}
+
+extension NetworkNamespace {
+  /// Moves this thread, and no other, to a network namespace of its own. It has no name, and goes
+  /// away with the thread (or the process, however it ends). Needs CAP_SYS_ADMIN.
+  public static func leave() throws(SocketError) {
+    guard csockets_leave_network_namespace() == 0 else {
+      throw .from(code: errno, doing: "make a network namespace")
+    }
   }
 }
 

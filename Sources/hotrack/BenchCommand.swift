@@ -6,6 +6,6 @@ struct BenchCommand: ParsableCommand {
     commandName: "bench",
     abstract: "Measure the rack and its parts against baselines of the same run.",
     subcommands: [
-      BenchLoopsCommand.self
+      BenchDataplaneCommand.self, BenchLoopsCommand.self,
     ])
 }

@@ -178,7 +178,7 @@ func reportingFailure(_ command: String, _ body: () throws -> Void) throws {
 }
 
 /// One line on a terminal that is written over; nothing where standard error is no terminal.
-struct ProgressLine {
+struct ProgressLine: Sendable {
   private let isTerminal = isatty(STDERR_FILENO) == 1
 
   func show(_ text: String) {

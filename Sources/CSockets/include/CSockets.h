@@ -57,6 +57,13 @@ int csockets_event_create(void);
 /* setns(2) with CLONE_NEWNET: moves the calling thread, and no other. */
 int csockets_enter_network_namespace(int descriptor);
 
+/* unshare(2) with CLONE_NEWNET: moves the calling thread, and no other, to a network namespace of
+ * its own, which has no name and goes away with it. */
+int csockets_leave_network_namespace(void);
+
+/* sched_setaffinity(2): the calling thread, and no other, stays on the processor that it is on. */
+int csockets_pin_thread(void);
+
 /* SO_PEERCRED: who is at the other end of a connected local socket. */
 struct csockets_peer {
   int32_t process;

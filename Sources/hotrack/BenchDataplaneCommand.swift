@@ -1,0 +1,98 @@
+import ArgumentParser
+import Bench
+import Foundation
+
+/// `hotrack bench dataplane`: what the XDP program costs per packet.
+struct BenchDataplaneCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "dataplane",
+    abstract: "Measure what the XDP program costs per packet.",
+    discussion: """
+      CPU time of BPF_PROG_TEST_RUN per packet, the least of several rounds. Every packet is made \
+      anew by the same small program, which then goes on to the data plane or to a baseline: an \
+      empty program, and one that parses Ethernet, IPv4 and UDP and swaps addresses and ports. \
+      Packets go through --keys keys in turn. Every feature is on. Needs root, and touches no \
+      interface of this machine.
+      """)
+
+  /// Those that the table of `cases` is for.
+  static let mainKeys = 4_096
+
+  @Option(help: "Packets in a round; from 1,000 to 1,000,000,000.")
+  var packets = 200_000
+
+  @Option(help: "Rounds; the best counts.")
+  var rounds = 20
+
+  @Option(
+    parsing: .upToNextOption,
+    help: "Numbers of keys to measure with, beside 4,096: powers of two up to 4,194,304.")
+  var keys = [64, 65_536, 1_048_576]
+
+  @OptionGroup(title: "Reporting")
+  var report: BenchReportOptions
+
+  func validate() throws {
+    guard (1_000...1_000_000_000).contains(packets), rounds >= 1 else {
+      throw ValidationError(
+        "--packets must be from 1,000 to 1,000,000,000 and --rounds at least 1.")
+    }
+    guard keys.allSatisfy({ $0 > 0 && $0 <= 1 << 22 && $0 & ($0 - 1) == 0 }) else {
+      throw ValidationError("--keys takes powers of two up to 4194304.")
+    }
+  }
+
+  private struct Report: Encodable {
+    var keys: Int
+    var cases: [DataPlaneCost]
+    var sizes: [DataPlaneCosts]
+  }
+
+  func run() throws {
+    try reportingFailure("bench dataplane") {
+      try report.check(benchmark: "dataplane")
+      let line = ProgressLine()
+      var sizes: [DataPlaneCosts] = []
+      for count in Set(keys).union([Self.mainKeys]).sorted() {
+        let bench = DataPlaneBench(packetsPerRound: packets, rounds: rounds)
+        sizes.append(
+          try bench.run(keys: count) { round in
+            line.show("\(count) keys: round \(round) of \(rounds)")
+          })
+      }
+      line.clear()
+      guard let main = sizes.first(where: { $0.keys == Self.mainKeys }) else { return }
+      let tables = [Self.table(main), Self.table(sizes)]
+      try report.publish(
+        benchmark: "dataplane", Report(keys: main.keys, cases: main.cases, sizes: sizes),
+        text: """
+          \(tables[0].text)
+
+          Over parsing and swapping, by number of keys
+          \(tables[1].text)
+          """, tables: tables)
+    }
+  }
+
+  private static func table(_ costs: DataPlaneCosts) -> MarkdownTable {
+    MarkdownTable(
+      [
+        .words("packet, \(costs.keys) keys"), "ns", "over empty", "over parse and swap", "median",
+      ],
+      rows: costs.cases.map { cost in
+        [cost.name]
+          + [
+            cost.nanosecondsPerPacket, cost.overEmpty, cost.overParseSwap, cost.medianNanoseconds,
+          ].map { String(format: "%.1f", $0) }
+      })
+  }
+
+  private static func table(_ sizes: [DataPlaneCosts]) -> MarkdownTable {
+    MarkdownTable(
+      [.words("ns over parse and swap")]
+        + sizes.map { MarkdownTable.Column("\($0.keys) keys") },
+      rows: DataPlaneBench.names.enumerated().map { index, name in
+        [name] + sizes.map { String(format: "%.1f", $0.cases[index].overParseSwap) }
+      })
+  }
+}
