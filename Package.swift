@@ -87,8 +87,8 @@ let package = Package(
     module(
       "Bench",
       uses: [
-        "CBPF", "CHotrack", "Configuration", "Controller", "DataPlane", "Directory",
-        "LoadGenerator", "ServerCore", "Sockets", "Testbed", "Wire", "Workload",
+        "CBPF", "CHotrack", "Configuration", "Controller", "ControllerCore", "DataPlane",
+        "Directory", "LoadGenerator", "ServerCore", "Sockets", "Testbed", "Wire", "Workload",
       ], plugins: ["CompileBPF"]),
     .executableTarget(
       name: "hotrack",
@@ -133,7 +133,7 @@ let package = Package(
     tests(
       "LoadGenerator",
       uses: ["ClientCore", "Linearizability", "ScriptedRack", "Sockets", "Wire", "Workload"]),
-    tests("Bench", uses: ["Wire"]),
+    tests("Bench", uses: ["LoadGenerator", "Wire"]),
     tests("Configuration", uses: ["Sockets"]),
     tests("Testbed", uses: ["Configuration", "Controller"]),
     tests("Demo", uses: ["LoadGenerator"]),

@@ -6,6 +6,8 @@ struct BenchCommand: ParsableCommand {
     commandName: "bench",
     abstract: "Measure the rack and its parts against baselines of the same run.",
     subcommands: [
-      BenchDataplaneCommand.self, BenchLoopsCommand.self,
+      BenchDataplaneCommand.self,
+      BenchLoopsCommand.self,
+      BenchRackCommand.self,
     ])
 }

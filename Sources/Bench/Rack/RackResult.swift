@@ -1,0 +1,219 @@
+internal import Foundation
+internal import LoadGenerator
+
+/// What one policy carries: of the long measurement at the highest load that holds.
+public struct RackPolicyResult: Sendable, Encodable {
+  public var policy: String
+  /// Operations completed per second.
+  public var operationsPerSecond: Double
+  /// Of what all servers can do together, at most 1.
+  public var shareOfCapacity: Double
+  /// Latencies count from the moment an operation was due, in microseconds.
+  public var p50Microseconds: Double?
+  public var p99Microseconds: Double?
+  public var p999Microseconds: Double?
+  /// Operations answered later than the limit on p99, or not at all.
+  public var beyondLimitShare: Double
+  /// Operations refused as busy, lost or failed.
+  public var unansweredShare: Double
+  public var offeredPerSecond: Double
+  /// Copies of values that servers stored, each of which took one service.
+  public var copiesPerSecond: Double
+  /// Requests and copies that each server was given, by number.
+  public var serverOperationsPerSecond: [Double]
+  /// The busiest server's over the mean.
+  public var busiestToMean: Double
+  /// The bound that popularity and placement set, without any copies; nil: not computed.
+  public var idealShare: Double?
+  /// Completed operations over those of `home`; nil: it was not measured.
+  public var ratioToHome: Double?
+  public var hotKeys: Int
+  /// Promotions and demotions while it was measured.
+  public var moves: Int
+  /// False: the machine has disturbed this measurement and all its repetitions.
+  public var isValid: Bool
+  /// How it was found.
+  var probes: [ProbeLog.Entry]
+  /// Probes repeated because the machine had disturbed them.
+  public var probesRepeated: Int
+  public var processors: ProcessorUse?
+  /// That finding it took.
+  public var seconds: Double
+
+  enum CodingKeys: String, CodingKey {
+    case policy, moves, probes, seconds
+    case operationsPerSecond = "ops_per_second"
+    case shareOfCapacity = "share_of_capacity"
+    case p50Microseconds = "p50_us"
+    case p99Microseconds = "p99_us"
+    case p999Microseconds = "p999_us"
+    case beyondLimitShare = "beyond_limit_share"
+    case unansweredShare = "unanswered_share"
+    case offeredPerSecond = "offered_ops_per_second"
+    case copiesPerSecond = "copies_per_second"
+    case serverOperationsPerSecond = "server_ops_per_second"
+    case busiestToMean = "busiest_to_mean"
+    case idealShare = "ideal_share"
+    case ratioToHome = "ratio_to_home"
+    case hotKeys = "hot_keys"
+    case isValid = "valid"
+    case probesRepeated = "probes_repeated"
+    case processors
+  }
+
+  init(
+    _ policy: RackPolicy, _ plan: RackPlan, _ probe: RackProbe, _ log: ProbeLog, ideal: Double?,
+    seconds: Double
+  ) {
+    let report = probe.report
+    self.policy = policy.rawValue
+    operationsPerSecond = report.completedPerSecond
+    // What arrived by chance in excess of the rate is no capacity.
+    shareOfCapacity = min(1, report.completedPerSecond / plan.summedCapacity)
+    (p50Microseconds, p99Microseconds) = (report.p50Microseconds, report.p99Microseconds)
+    p999Microseconds = report.p999Microseconds
+    beyondLimitShare = report.beyondLimitShare
+    unansweredShare = report.unansweredShare
+    offeredPerSecond = report.offeredPerSecond
+    copiesPerSecond = probe.copyRate
+    serverOperationsPerSecond = probe.serverRates
+    let mean = probe.serverRates.reduce(0, +) / Double(max(probe.serverRates.count, 1))
+    busiestToMean = mean > 0 ? (probe.serverRates.max() ?? 0) / mean : 0
+    idealShare = ideal
+    hotKeys = probe.hotKeys
+    moves = probe.moves
+    isValid = report.isValid
+    probes = log.probes
+    probesRepeated = log.repeated
+    processors = probe.processors
+    self.seconds = seconds
+  }
+}
+
+/// What all policies carry.
+public struct RackResult: Sendable, Encodable {
+  public var results: [RackPolicyResult]
+  /// Of the summed capacity, plain hashing can use so much before its busiest server is full:
+  /// computed from popularity and placement.
+  public var idealHomeShare: Double
+  /// The servers' capacity is emulated, always.
+  public var emulated = true
+  public var servers: Int
+  /// Of each server, in operations per second.
+  public var capacity: Int
+  public var keys: Int
+  public var alpha: Double
+  public var readRatio: Double
+  public var valueLength: Int
+  public var p99LimitMicroseconds: Double
+  public var secondsMeasured: Double
+  public var seed: UInt64
+  public var hashSeed: UInt64
+  public var machine: MachineDescription
+
+  enum CodingKeys: String, CodingKey {
+    case results, emulated, servers, keys, alpha, seed, machine
+    case idealHomeShare = "ideal_home_share"
+    case capacity = "capacity_ops_per_second"
+    case readRatio = "read_ratio"
+    case valueLength = "value_length"
+    case p99LimitMicroseconds = "p99_limit_us"
+    case secondsMeasured = "measured_s"
+    case hashSeed = "hash_seed"
+  }
+
+  init(_ plan: RackPlan, placement: HomePlacement, results: [RackPolicyResult]) {
+    self.results = results
+    idealHomeShare = placement.idealHomeShare
+    servers = plan.servers
+    capacity = plan.capacity
+    keys = plan.keys
+    alpha = plan.alpha
+    readRatio = plan.readShare
+    valueLength = plan.valueLength
+    p99LimitMicroseconds = plan.p99Limit
+    secondsMeasured = plan.seconds
+    seed = plan.seed
+    hashSeed = plan.hashSeed
+    machine = .current()
+    if let home = results.first(where: { $0.policy == RackPolicy.home.rawValue }) {
+      for index in results.indices where home.operationsPerSecond > 0 {
+        self.results[index].ratioToHome =
+          results[index].operationsPerSecond / home.operationsPerSecond
+      }
+    }
+  }
+
+  // MARK: For people
+
+  public var table: MarkdownTable {
+    MarkdownTable(
+      [
+        .words("policy"), "ops/s", "share", "ideal", "ratio to home", "p50", "p99",
+        "unanswered", "copies/s", "hot keys", "busiest / mean",
+      ],
+      rows: results.map { result in
+        [
+          result.policy, Figures.count(result.operationsPerSecond),
+          Figures.fixed(result.shareOfCapacity, 3),
+          result.idealShare.map { Figures.fixed($0, 3) } ?? "",
+          result.ratioToHome.map { Figures.fixed($0, 2) } ?? "",
+          Figures.milliseconds(result.p50Microseconds),
+          Figures.milliseconds(result.p99Microseconds),
+          Figures.fixed(100 * result.unansweredShare, 3) + " %",
+          Figures.count(result.copiesPerSecond), Figures.count(Double(result.hotKeys)),
+          Figures.fixed(result.busiestToMean, 2),
+        ]
+      })
+  }
+
+  /// What has to be known beside the table.
+  public var remarks: [String] {
+    let load = alpha == 0 ? "uniform" : "Zipf \(Figures.short(alpha))"
+    let writes = Figures.short(((1 - readRatio) * 1e6).rounded() / 1e4)
+    var remarks = [
+      "\(servers) servers of emulated capacity, \(Figures.count(Double(capacity))) ops/s each, "
+        + "\(Figures.count(Double(servers * capacity))) together; "
+        + "\(Figures.count(Double(keys))) keys, \(load), \(writes) % writes; p99 at most "
+        + "\(Figures.milliseconds(p99LimitMicroseconds)); \(Figures.short(secondsMeasured)) s "
+        + "measured."
+    ]
+    for result in results {
+      guard let processors = result.processors else { continue }
+      remarks.append("The machine under `\(result.policy)`: \(processors.text).")
+    }
+    let repeated = results.reduce(0) { $0 + $1.probesRepeated }
+    let all = results.reduce(0) { $0 + $1.probes.count }
+    remarks.append(
+      "\(all) probes in \(Figures.count(results.reduce(0) { $0 + $1.seconds })) s, \(repeated) of "
+        + "them repeated because the machine had disturbed them.")
+    for result in results where !result.isValid {
+      remarks.append(
+        "**The machine has disturbed the measurement of `\(result.policy)` and its repetitions: "
+          + "its latencies are too long.**")
+    }
+    return remarks
+  }
+
+  public var text: String {
+    table.text + "\n\n"
+      + remarks.map { $0.replacing("`", with: "").replacing("**", with: "") }
+      .joined(separator: "\n")
+  }
+
+  /// What each server is given, the busiest first.
+  public var plot: Plot {
+    let limit = Double(capacity)
+    return Plot(
+      "Requests and copies that each server is given, the busiest first",
+      x: Plot.Axis("server"), y: Plot.Axis("operations per second", lowest: 0),
+      .bars(
+        categories: (1...max(servers, 1)).map { "\($0)" },
+        results.map { result in
+          Plot.Bars(
+            "\(result.policy) at \(Figures.count(result.operationsPerSecond)) ops/s",
+            result.serverOperationsPerSecond.sorted(by: >))
+        }),
+      marks: [Plot.Mark("a server's capacity", at: limit)])
+  }
+}
