@@ -37,8 +37,8 @@ soak: build ## Simulate 100,000 seeds, then repeat the linearizability run ten t
 	for run in {1..10}; do $(BINARY) testbed run testbed/linearizability.toml; done
 
 .PHONY: bench
-bench: build ## Measure packet loops against baselines of the same run
-	$(BINARY) bench loops
+bench: build ## Measure everything (about an hour) and write docs/performance.md
+	dev/run-benchmarks
 
 .PHONY: format
 format: deps ## Format Swift and C in place
