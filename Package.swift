@@ -87,8 +87,9 @@ let package = Package(
     module(
       "Bench",
       uses: [
-        "CBPF", "CHotrack", "Configuration", "Controller", "ControllerCore", "DataPlane",
-        "Directory", "LoadGenerator", "ServerCore", "Sockets", "Testbed", "Wire", "Workload",
+        "CBPF", "CHotrack", "ClientCore", "Configuration", "Controller", "ControllerCore",
+        "DataPlane", "Directory", "HotrackClient", "LoadGenerator", "ServerCore", "Sockets",
+        "Testbed", "Wire", "Workload",
       ], plugins: ["CompileBPF"]),
     .executableTarget(
       name: "hotrack",

@@ -103,3 +103,26 @@ int csockets_set_timer_slack(uint64_t nanoseconds) {
 int csockets_name_thread(const char *name) {
   return prctl(PR_SET_NAME, name, 0, 0, 0);
 }
+
+int csockets_processors(int *processors, int count) {
+  cpu_set_t set;
+  int found = 0;
+  if (sched_getaffinity(0, sizeof set, &set) != 0)
+    return -1;
+  for (int processor = 0; processor < CPU_SETSIZE; processor++) {
+    if (!CPU_ISSET(processor, &set))
+      continue;
+    if (found < count)
+      processors[found] = processor;
+    found++;
+  }
+  return found;
+}
+
+int csockets_set_processors(const int *processors, int count) {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  for (int index = 0; index < count; index++)
+    CPU_SET(processors[index], &set);
+  return sched_setaffinity(0, sizeof set, &set);
+}

@@ -72,6 +72,21 @@ public final class BackgroundThread: Sendable {
       throw .from(code: errno, doing: "stay on one processor")
     }
   }
+
+  /// The numbers of the processors that the calling thread may run on, in ascending order.
+  public static var processors: [Int] {
+    var numbers = [Int32](repeating: 0, count: 1_024)
+    let found = csockets_processors(&numbers, Int32(numbers.count))
+    return numbers.prefix(Int(max(found, 0))).map { Int($0) }
+  }
+
+  /// Keeps the calling thread on some of its `processors` from now on.
+  public static func run(onProcessors processors: [Int]) throws(SocketError) {
+    let numbers = processors.map { Int32(clamping: $0) }
+    guard csockets_set_processors(numbers, Int32(numbers.count)) == 0 else {
+      throw .from(code: errno, doing: "keep a thread on processors \(processors)")
+    }
+  }
 }
 
 /// A network namespace of this host.

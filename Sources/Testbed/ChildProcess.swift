@@ -11,7 +11,7 @@ public final class ChildProcess: Sendable {
   /// Starts a program (the first of `arguments`, by path or by name) in a session of its own, so
   /// that it hears no Ctrl-C of this terminal. Both kinds of its output go to the descriptor
   /// `output`; the variables of `environment` (`NAME=value`) are added to this process's.
-  static func start(
+  package static func start(
     _ arguments: [String], output: Int32, environment added: [String] = []
   ) throws(TestbedError) -> ChildProcess {
     var actions = posix_spawn_file_actions_t()
@@ -70,7 +70,7 @@ public final class ChildProcess: Sendable {
   public var exitStatus: Int32? { collect() }
 
   /// Waits until it ends; nil: it still runs after so many seconds.
-  func wait(seconds: Double) -> Int32? {
+  package func wait(seconds: Double) -> Int32? {
     let limit = ContinuousClock.now + .seconds(seconds)
     while true {
       if let status = collect() { return status }
@@ -119,6 +119,13 @@ func run(_ arguments: [String]) throws(TestbedError) -> String {
     throw .command(arguments.joined(separator: " "), status: status, output: said)
   }
   return text
+}
+
+extension Testbed {
+  /// What a program says, to other modules of this package; as `run`.
+  package static func output(of arguments: [String]) throws(TestbedError) -> String {
+    try run(arguments)
+  }
 }
 
 /// The kernel's words for an error number.

@@ -30,7 +30,7 @@ public struct ProcessIdentity: Sendable, Hashable, Codable {
   }
 
   /// Sends a signal, if it is still this process.
-  func signal(_ number: Int32) {
+  package func signal(_ number: Int32) {
     if isAlive { kill(process, number) }
   }
 }

@@ -9,5 +9,6 @@ struct BenchCommand: ParsableCommand {
       BenchDataplaneCommand.self,
       BenchLoopsCommand.self,
       BenchRackCommand.self,
+      BenchServerCommand.self,
     ])
 }

@@ -78,4 +78,11 @@ int csockets_set_timer_slack(uint64_t nanoseconds);
 /* PR_SET_NAME: what this thread is called in ps -L and debuggers; 15 bytes count. */
 int csockets_name_thread(const char *name);
 
+/* sched_getaffinity(2) of the calling thread: fills in the numbers of the processors that it may
+ * run on, in ascending order, at most `count`; returns how many there are. */
+int csockets_processors(int *processors, int count);
+
+/* sched_setaffinity(2): the calling thread runs on these processors alone from now on. */
+int csockets_set_processors(const int *processors, int count);
+
 #endif
