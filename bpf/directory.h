@@ -257,6 +257,8 @@ DIRECTORY_INLINE void directory_on_request(DIRECTORY *d, const struct directory_
       mode = DIRECTORY_READ_ACQUIRE(detail->mode);
   }
   decision->entry = entry;
+  if (DIRECTORY_FAULT(d, DIRECTORY_FAULT_GENERATION_LATE))
+    decision->generation = DIRECTORY_READ_ACQUIRE(control->generation);
 
   if (is_read && detail && (mode == DIRECTORY_HOT || mode == DIRECTORY_REMOVING)) {
     /* Version and set come from one load: together they were true at one moment. */

@@ -21,18 +21,27 @@ struct directory {
 };
 #define DIRECTORY struct directory
 
-#define DIRECTORY_READ(x)                   __atomic_load_n(&(x), __ATOMIC_RELAXED)
-#define DIRECTORY_READ_ACQUIRE(x)           __atomic_load_n(&(x), __ATOMIC_ACQUIRE)
-#define DIRECTORY_WRITE(x, value)           __atomic_store_n(&(x), (value), __ATOMIC_RELAXED)
-#define DIRECTORY_ADD(pointer, value)       __atomic_fetch_add((pointer), (value), __ATOMIC_RELAXED)
-#define DIRECTORY_FETCH_ADD(pointer, value) __atomic_fetch_add((pointer), (value), __ATOMIC_SEQ_CST)
+/* Before every access to what processors share; the stepped build stops there (Stepped.c). */
+#ifndef DIRECTORY_STEP
+#define DIRECTORY_STEP() ((void)0)
+#endif
+
+#define DIRECTORY_READ(x)         (DIRECTORY_STEP(), __atomic_load_n(&(x), __ATOMIC_RELAXED))
+#define DIRECTORY_READ_ACQUIRE(x) (DIRECTORY_STEP(), __atomic_load_n(&(x), __ATOMIC_ACQUIRE))
+#define DIRECTORY_WRITE(x, value) \
+  (DIRECTORY_STEP(), __atomic_store_n(&(x), (value), __ATOMIC_RELAXED))
+#define DIRECTORY_ADD(pointer, value) \
+  (DIRECTORY_STEP(), __atomic_fetch_add((pointer), (value), __ATOMIC_RELAXED))
+#define DIRECTORY_FETCH_ADD(pointer, value) \
+  (DIRECTORY_STEP(), __atomic_fetch_add((pointer), (value), __ATOMIC_SEQ_CST))
 #define DIRECTORY_SWAP(pointer, expected, next) \
-  __sync_bool_compare_and_swap((pointer), (expected), (next))
+  (DIRECTORY_STEP(), __sync_bool_compare_and_swap((pointer), (expected), (next)))
 #define DIRECTORY_FAULT(d, fault) ((d)->faults & (fault))
 /* What a swap replaces: two stores that another CPU can come between. */
 #define DIRECTORY_TORN_STORE(pointer, next)                                            \
   do {                                                                                 \
     __atomic_store_n((__u32 *)(pointer), (__u32)(next), __ATOMIC_RELAXED);             \
+    DIRECTORY_STEP();                                                                  \
     __atomic_store_n((__u32 *)(pointer) + 1, (__u32)((next) >> 32), __ATOMIC_RELAXED); \
   } while (0)
 

@@ -154,6 +154,7 @@ enum directory_fault {
   DIRECTORY_FAULT_ERRORS_MOVE = 4,
   DIRECTORY_FAULT_SINCE_IGNORED = 8,
   DIRECTORY_FAULT_TORN_WORD = 16,
+  DIRECTORY_FAULT_GENERATION_LATE = 32,
 };
 
 static inline __attribute__((always_inline, unused)) __u64 directory_word(__u32 base, __u32 offset,

@@ -26,40 +26,60 @@ public enum Verdict: Sendable, Equatable {
   case drop
 }
 
+extension Sender {
+  /// As the decision code names it: the kind, and the number of a server.
+  var raw: (rack_sender, UInt8) {
+    switch self {
+    case .client: (RACK_CLIENT, WireLimits.noServer)
+    case .server(let number): (RACK_SERVER, number)
+    case .neighbour: (RACK_NEIGHBOUR, WireLimits.noServer)
+    }
+  }
+}
+
+/// What the directory decided of a datagram.
+public struct DirectoryDecision: Sendable {
+  public var verdict: Verdict
+  /// The counter that it is counted under.
+  public var counter: DirectoryCounter
+  /// The index of the directory entry that it concerned, if any.
+  public var entry: UInt32?
+
+  init(_ raw: rack_verdict) {
+    let decision = raw.decision
+    entry = decision.entry == UInt32.max ? nil : decision.entry
+    counter = DirectoryCounter(rawValue: decision.counter)
+    verdict =
+      switch directory_action(UInt32(decision.action)) {
+      case DIRECTORY_STEER: .steer(server: decision.server)
+      case DIRECTORY_ANSWER: .answer(Status(rawValue: decision.status) ?? .busy)
+      case DIRECTORY_FORWARD: .forward
+      case DIRECTORY_CONSUME: raw.to_controller == 1 ? .toController : .consume
+      default: .drop
+      }
+  }
+
+  init(truncated: Void) {
+    verdict = .drop
+    counter = DirectoryCounter(rawValue: COUNTER_DROP_TRUNCATED.rawValue)
+  }
+}
+
 extension DirectoryMemory {
   /// Decides and stamps a datagram with the data plane's own text (`bpf/rack.h`), as the XDP
-  /// program does. Thread-safe. Returns the verdict, the counter it is counted under, and the
-  /// index of the directory entry that it concerned, if any.
+  /// program does. Thread-safe.
   public func handle(
     _ datagram: UnsafeMutableRawBufferPointer, from sender: Sender
-  ) -> (verdict: Verdict, counter: DirectoryCounter, entry: UInt32?) {
+  ) -> DirectoryDecision {
     guard datagram.count >= WireLimits.headerLength, let start = datagram.baseAddress else {
-      return (.drop, DirectoryCounter(rawValue: COUNTER_DROP_TRUNCATED.rawValue), nil)
+      return DirectoryDecision(truncated: ())
     }
-    let header = start.assumingMemoryBound(to: hotrack_header.self)
     var verdict = rack_verdict()
-    var server = WireLimits.noServer
-    var kind = RACK_CLIENT
-    switch sender {
-    case .client: break
-    case .server(let number):
-      kind = RACK_SERVER
-      server = number
-    case .neighbour: kind = RACK_NEIGHBOUR
-    }
-    hotrack_rack_on_datagram(raw, header, UInt32(datagram.count), kind, server, &verdict)
-    let decision = verdict.decision
-    let entry = decision.entry == UInt32.max ? nil : decision.entry
-    let counter = DirectoryCounter(rawValue: decision.counter)
-    switch directory_action(UInt32(decision.action)) {
-    case DIRECTORY_STEER: return (.steer(server: decision.server), counter, entry)
-    case DIRECTORY_ANSWER:
-      return (.answer(Status(rawValue: decision.status) ?? .busy), counter, entry)
-    case DIRECTORY_FORWARD: return (.forward, counter, entry)
-    case DIRECTORY_CONSUME:
-      return (verdict.to_controller == 1 ? .toController : .consume, counter, entry)
-    default: return (.drop, counter, entry)
-    }
+    let (kind, server) = sender.raw
+    hotrack_rack_on_datagram(
+      raw, start.assumingMemoryBound(to: hotrack_header.self), UInt32(datagram.count), kind,
+      server, &verdict)
+    return DirectoryDecision(verdict)
   }
 
   /// Breaks the decision code on purpose, to test that tests notice. Host memory only.
@@ -82,6 +102,8 @@ public struct DirectoryFaults: OptionSet, Sendable {
   public static let errorsMove = DirectoryFaults(rawValue: 4)
   /// Replies from before the promotion count.
   public static let sinceIgnored = DirectoryFaults(rawValue: 8)
+  /// A request's generation is read after its entry.
+  public static let generationLate = DirectoryFaults(rawValue: 32)
   /// The state word is written by two plain stores.
   public static let tornWord = DirectoryFaults(rawValue: 16)
 }

@@ -40,6 +40,8 @@ public struct RackSimulation: Sendable {
     if crashes == .never { scenario.crashes = 0 }
     scenario.looksFromOutside = looksFromOutside
     scenario.requestsAreDirect = requestsAreDirect
+    // A request that stops for long in the directory is as late as a late duplicate.
+    if requestsAreDirect { scenario.pause = 1_000...20_000 }
     return run(scenario)
   }
 

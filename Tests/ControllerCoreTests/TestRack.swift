@@ -181,8 +181,8 @@ final class TestRack {
       handle(.received(message, server: number))
     case .directory(let number):
       var bytes = message.encoded()
-      let (verdict, _, _) = bytes.withUnsafeMutableBytes {
-        memory.handle($0, from: .server(number))
+      let verdict = bytes.withUnsafeMutableBytes {
+        memory.handle($0, from: .server(number)).verdict
       }
       guard let passed = try? Message(datagram: bytes) else { return }
       if case .steer(let server) = verdict { post(passed, to: .server(server)) }
@@ -207,7 +207,8 @@ final class TestRack {
     header.firstGeneration = first ?? memory.generation
     header.knownGeneration = known ?? memory.generation
     var bytes = Message(header, key: testKey(hash), value: value).encoded()
-    let (verdict, _, entry) = bytes.withUnsafeMutableBytes { memory.handle($0, from: .client) }
+    let decision = bytes.withUnsafeMutableBytes { memory.handle($0, from: .client) }
+    let (verdict, entry) = (decision.verdict, decision.entry)
     if let entry {
       if operation == .get { reads[entry, default: 0] += 1 } else { writes[entry, default: 0] += 1 }
     }

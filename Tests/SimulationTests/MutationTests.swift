@@ -4,10 +4,10 @@ import Testing
 /// Breaks one part of the protocol at a time: what the simulator does not notice, it does not
 /// prove either.
 @Suite struct MutationTests {
-  /// Every fault shows by itself, but for one that another rule covers, and one that takes servers
+  /// Every fault shows by itself, but for two that another rule covers, and one that takes servers
   /// which start again.
   static let plain = SimulationFault.allCases.filter {
-    $0 != .generationBeforeEntry && $0 != .incarnationIgnored
+    ![.generationBeforeEntry, .generationLate, .incarnationIgnored].contains($0)
   }
 
   @Test("A broken protocol is found out within few seeds", arguments: plain)
@@ -15,7 +15,7 @@ import Testing
     var simulation = RackSimulation()
     simulation.faults = [fault]
     let found = try #require(
-      simulation.seedsUntilFailure(limit: 400), "\(fault.rawValue) was not noticed")
+      simulation.seedsUntilFailure(limit: 800), "\(fault.rawValue) was not noticed")
     print("\(fault.rawValue): found by '\(reason(found.result))' after \(found.seeds) seeds")
   }
 
@@ -57,18 +57,21 @@ import Testing
   /// where servers take it: they do not, since its sender cannot have known of that generation.
   /// With that rule off, late duplicates of finished writes do harm too, so they are kept away:
   /// then only the order of generation and entry is left to go wrong.
-  @Test("The generation before the entry is found out, once no other rule covers for it")
-  func generationBeforeEntry() throws {
+  /// So it is with a processor that reads the generation after the entry.
+  @Test(
+    "The wrong order of generation and entry is found out, once no other rule covers for it",
+    arguments: [SimulationFault.generationBeforeEntry, .generationLate])
+  func generationAndEntry(_ fault: SimulationFault) throws {
     var simulation = RackSimulation()
     simulation.requestsAreDirect = true
     simulation.faults = [.knownGenerationIgnored]
     #expect(simulation.seedsUntilFailure(limit: 400) == nil, "the covering rule by itself")
-    simulation.faults = [.generationBeforeEntry]
+    simulation.faults = [fault]
     #expect(simulation.seedsUntilFailure(limit: 50) == nil, "covered")
-    simulation.faults = [.generationBeforeEntry, .knownGenerationIgnored]
-    let found = try #require(simulation.seedsUntilFailure(limit: 400))
+    simulation.faults = [fault, .knownGenerationIgnored]
+    let found = try #require(simulation.seedsUntilFailure(limit: 600))
     print(
-      "generation-before-entry (with known-generation-ignored and direct requests): found by "
+      "\(fault.rawValue) (with known-generation-ignored and direct requests): found by "
         + "'\(reason(found.result))' after \(found.seeds) seeds")
   }
 

@@ -17,6 +17,20 @@
 void hotrack_rack_on_datagram(struct directory *d, struct hotrack_header *h, __u32 length,
                               enum rack_sender sender, __u8 server, struct rack_verdict *verdict);
 
+/*
+ * rack_on_datagram in steps, on a stack of its own: it can stop before every access to memory that
+ * processors share. One thread at a time may use it; `h` and `verdict` stay where they are until it
+ * has finished. create: NULL if there is no memory.
+ */
+struct hotrack_stepped;
+struct hotrack_stepped *hotrack_stepped_create(void);
+void hotrack_stepped_destroy(struct hotrack_stepped *decision);
+void hotrack_stepped_begin(struct hotrack_stepped *decision, struct directory *d,
+                           struct hotrack_header *h, __u32 length, enum rack_sender sender,
+                           __u8 server, struct rack_verdict *verdict);
+/* Goes on until `steps` accesses from now (0: to the end). Returns whether it has finished. */
+int hotrack_stepped_run(struct hotrack_stepped *decision, __u32 steps);
+
 /* packet_handle of packet.h, not inlined: decides, rewrites and counts one frame. */
 enum packet_action hotrack_packet_handle(struct host_plane *plane, struct host_frame *frame,
                                          __u32 *place);

@@ -15,7 +15,10 @@ enum RackEvent {
   /// The next of the controller's effects is carried out.
   case effect
   case tick
-  case graceElapsed(token: UInt64)
+  /// So much time is over since a grace period was asked for, when so many packets had come.
+  case graceElapsed(token: UInt64, packets: Int)
+  /// A packet goes on that has stopped in the middle of the directory's decision.
+  case resume(packet: Int)
   /// Something is asked of the controller.
   case command
   /// The network is again as it was before the transition of this number.

@@ -30,6 +30,7 @@ final class RackWorld {
   var clients: [SimulatedClient] = []
   var controller: SimulatedController
   var watch: RackWatch
+  var processors: SimulatedProcessors
   var history = History()
   /// Submissions that are still to come.
   var operationsLeft: Int
@@ -59,6 +60,7 @@ final class RackWorld {
       buckets: scenario.buckets, randomSeed: UInt32(truncatingIfNeeded: random.next()))
     memory.faults = faults.directory
     watch = RackWatch(places: memory.capacity)
+    processors = SimulatedProcessors(random: SimulationRandom(seed: scenario.seed, stream: 4))
     operationsLeft = scenario.operations
     crashesLeft = scenario.crashes
     controller = SimulatedController(scenario, faults: faults, capacity: memory.capacity)
@@ -107,7 +109,8 @@ final class RackWorld {
     case .clientTimer(let client): clientTimer(client)
     case .effect: carryOutEffect()
     case .tick: tick()
-    case .graceElapsed(let token): give(.graceElapsed(token: token))
+    case .graceElapsed(let token, let packets): graceElapsed(token, packets: packets)
+    case .resume(let packet): resume(packet)
     case .command: command()
     case .settle(let disturbance): settle(disturbance)
     case .crash(let server): crash(server)

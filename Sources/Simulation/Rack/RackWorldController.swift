@@ -112,13 +112,25 @@ extension RackWorld {
     case .send(let message, let server):
       send(message.encoded(), from: .controller, to: .server(Int(server)))
     case .awaitGrace(let token):
+      let delay = random.duration(in: scenario.graceDelay)
       scheduler.schedule(
-        .graceElapsed(token: token), after: random.duration(in: scenario.graceDelay))
+        .graceElapsed(token: token, packets: processors.packetsBegun),
+        after: faults.isGraceSkipped ? 0 : delay)
     case .reserveVersions(let count, let token):
       let first = memory.reserveVersions(count)
       controller.inbox.append(.versionsReserved(token: token, first: first))
     case .notice(let notice): take(notice)
     }
+  }
+
+  /// A grace period ends when every packet that had come before it has been handled.
+  func graceElapsed(_ token: UInt64, packets: Int) {
+    guard faults.isGraceSkipped || !processors.underWay.keys.contains(where: { $0 <= packets })
+    else {
+      scheduler.schedule(.graceElapsed(token: token, packets: packets), after: 10_000)
+      return
+    }
+    give(.graceElapsed(token: token))
   }
 
   /// Makes the network worse when it matters most.
@@ -175,11 +187,15 @@ extension RackWorld {
     }
   }
 
-  /// Several changes of one key right after each other: late datagrams then meet a later time.
+  /// Several changes of one key right after each other: late datagrams then meet a later time, or
+  /// another key in the place of this one.
   private func flap(_ key: SimulatedKeys.Key) {
     give(.command(.promote(keyHash: key.hash, key: key.bytes)))
     give(.command(.demote(keyHash: key.hash)))
     if scenario.floors > 0 { give(.command(.floor)) }
-    give(.command(.promote(keyHash: key.hash, key: key.bytes)))
+    let next =
+      scenario.pausing > 0 && processors.random.chance(0.3)
+      ? SimulatedKeys.all[processors.random.integer(in: 0...scenario.keys - 1)] : key
+    give(.command(.promote(keyHash: next.hash, key: next.bytes)))
   }
 }

@@ -10,6 +10,7 @@ public struct SimulationCoverage: Sendable, Equatable {
   var tombstones = 0
   var storedCopies = 0
   var hotReadsAway = 0
+  var pauses = 0
   private var promotions = 0
   private var demotions = 0
   private var retargets = 0
@@ -29,7 +30,8 @@ public struct SimulationCoverage: Sendable, Equatable {
     return asked.map { ("status \($0)", statuses[Int($0.rawValue)]) } + [
       ("replayed results of servers that hold less", notHolders),
       ("tombstones shown", tombstones), ("copies stored", storedCopies),
-      ("hot reads away from home", hotReadsAway), ("promotions", promotions),
+      ("hot reads away from home", hotReadsAway),
+      ("packets that stopped in the middle of a decision", pauses), ("promotions", promotions),
       ("demotions", demotions), ("changes of write targets", retargets), ("rebases", rebases),
       ("fresh versions", freshVersions), ("copy orders", copyOrders),
       ("outcomes unknown", unknown),
@@ -42,6 +44,7 @@ public struct SimulationCoverage: Sendable, Equatable {
     tombstones += other.tombstones
     storedCopies += other.storedCopies
     hotReadsAway += other.hotReadsAway
+    pauses += other.pauses
     promotions += other.promotions
     demotions += other.demotions
     retargets += other.retargets

@@ -25,6 +25,8 @@ public enum SimulationFault: String, Sendable, CaseIterable {
   case floorNotRaised = "floor-not-raised"
   case lateFloorObeyed = "late-floor-obeyed"
   case incarnationIgnored = "incarnation-ignored"
+  case graceSkipped = "grace-skipped"
+  case generationLate = "generation-late"
 
   /// What is left out or done wrong.
   public var summary: String {
@@ -48,6 +50,8 @@ public enum SimulationFault: String, Sendable, CaseIterable {
     case .copyKeepsGeneration: "an ordered copy carries its value's generation, not the order's"
     case .floorNotRaised: "a server forgets without raising its floor first"
     case .incarnationIgnored: "a server takes what was meant for an earlier start of it"
+    case .graceSkipped: "what is freed is used again while packets under way may still know it"
+    case .generationLate: "a request's generation is read after its entry"
     case .lateFloorObeyed: "a FLOOR that is not the newest makes a server forget"
     }
   }
@@ -58,6 +62,8 @@ struct SimulationFaults: Sendable {
   var directory: DirectoryFaults = []
   var server: ServerFaults = []
   var controller: ControllerFaults = []
+  /// Grace periods end at once, whatever is under way.
+  var isGraceSkipped = false
 
   init(_ faults: some Sequence<SimulationFault>) {
     for fault in faults { insert(fault) }
@@ -84,6 +90,8 @@ struct SimulationFaults: Sendable {
     case .copyKeepsGeneration: server.insert(.copyCarriesOldGeneration)
     case .floorNotRaised: server.insert(.floorNotRaised)
     case .incarnationIgnored: server.insert(.incarnationIgnored)
+    case .graceSkipped: isGraceSkipped = true
+    case .generationLate: directory.insert(.generationLate)
     case .lateFloorObeyed: server.insert(.lateFloorObeyed)
     }
   }
