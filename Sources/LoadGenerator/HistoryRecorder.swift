@@ -53,8 +53,8 @@ public final class HistoryRecorder {
     writer = try HistoryWriter(path: path)
     var seeds = RandomSource(seed: configuration.seed)
     stream = OperationStream(
-      popularity: configuration.popularity, mix: configuration.mix, valueLengths: .fixed(0),
-      seed: seeds.next())
+      popularity: configuration.popularity, keys: configuration.keys, mix: configuration.mix,
+      valueLengths: .fixed(0), seed: seeds.next())
     arrivals = configuration.rateMax.map { PoissonArrivals(rate: $0, seed: seeds.next()) }
     makeClients()
   }
@@ -139,7 +139,7 @@ public final class HistoryRecorder {
     guard mayInvoke(now: now) else { return }
     invokedCount += 1
     let operation = stream.next()
-    let key = configuration.keys.key(ofRank: operation.rank)
+    let key = configuration.keys.key(ofNumber: operation.key)
     clients[index].sequence += 1
     clients[index].kind = operation.kind
     clients[index].key = key

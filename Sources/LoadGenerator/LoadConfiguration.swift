@@ -21,6 +21,8 @@ public struct LoadConfiguration: Sendable {
 
   public var popularity: ZipfDistribution
   public var keys: KeySpace
+  /// Changes of popularity, timed from the beginning of the warm-up; nil: it stays as it is.
+  public var changes: PopularitySchedule?
   public var mix: OperationMix = .readsOnly
   public var valueLengths: ValueLengths = .fixed(64)
   /// Of arrivals, keys and kinds.

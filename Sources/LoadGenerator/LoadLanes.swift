@@ -267,7 +267,7 @@ struct LoadLanes {
     laneOfClient[client] = lane
     lanes.append(Lane(client: client))
     let free = LoadRequest(
-      operation: WorkloadOperation(kind: .read, rank: 0, valueLength: 0), keyHash: 0, due: 0,
+      operation: WorkloadOperation(kind: .read, key: 0, valueLength: 0), keyHash: 0, due: 0,
       isMeasured: false)
     requests.append(contentsOf: repeatElement(free, count: Self.window))
     withRoom.append(lane)

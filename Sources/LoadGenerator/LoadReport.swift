@@ -80,9 +80,11 @@ public struct LoadReport: Sendable, Encodable {
   public var serverLatenessP99Microseconds: Double
   /// False: the machine was too busy; measure again.
   public var isValid: Bool
+  /// Changes of popularity since the load began, the warm-up included.
+  public var changes: [LoadChange] = []
 
   enum CodingKeys: String, CodingKey {
-    case offered, completed, busy, failed, servers
+    case offered, completed, busy, failed, servers, changes
     case duration = "duration_s"
     case offeredPerSecond = "offered_ops_per_s"
     case completedPerSecond = "completed_ops_per_s"
@@ -125,5 +127,6 @@ public struct LoadReport: Sendable, Encodable {
     try fields.encode(sendLagP99Microseconds, forKey: .sendLagP99Microseconds)
     try fields.encode(serverLatenessP99Microseconds, forKey: .serverLatenessP99Microseconds)
     try fields.encode(isValid, forKey: .isValid)
+    try fields.encode(changes, forKey: .changes)
   }
 }

@@ -109,7 +109,7 @@ struct LoadTally {
   }
 
   /// `duration`: of the measured time, in nanoseconds.
-  func report(duration: UInt64, latenessMax: UInt64) -> LoadReport {
+  func report(duration: UInt64, latenessMax: UInt64, changes: [LoadChange]) -> LoadReport {
     let seconds = max(Double(duration) / 1e9, 1e-9)
     let beyond = measured.offered - min(completedWithinLimit, measured.offered)
     let lag = sendLags.quantile(0.99) ?? 0
@@ -127,7 +127,8 @@ struct LoadTally {
       p999Microseconds: latencies.quantile(0.999).map { Double($0) / 1e3 },
       largestMicroseconds: Double(latencies.largest) / 1e3, servers: servers(seconds),
       sendLagP99Microseconds: Double(lag) / 1e3,
-      serverLatenessP99Microseconds: Double(lateness) / 1e3, isValid: lag + lateness <= latenessMax)
+      serverLatenessP99Microseconds: Double(lateness) / 1e3, isValid: lag + lateness <= latenessMax,
+      changes: changes)
   }
 
   private func servers(_ seconds: Double) -> [LoadReport.Server] {

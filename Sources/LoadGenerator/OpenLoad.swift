@@ -15,6 +15,8 @@ public final class OpenLoad {
   private var stream: OperationStream
   private var arrivals: PoissonArrivals
   private let stop: LoadStop
+  private let changes: LoadChanges
+  private var scheduled: PopularitySchedule.Iterator?
 
   private var phase = LoadProgress.Phase.warmingUp
   /// Due time of the first operation.
@@ -25,24 +27,30 @@ public final class OpenLoad {
   private var nextProgress: UInt64 = 0
   private var nextHello: UInt64 = 0
   private var seedIsWrong = false
-  /// Ranks below it were begun in the fill; those that got lost are in `fillAgain`.
+  /// Keys of ranks below it were begun in the fill; those that got lost are in `fillAgain`.
   private var filled = 0
   private var fillAgain: [Int] = []
 
-  /// Opens the socket. Throws `LoadError.socket`.
-  public init(_ configuration: LoadConfiguration, stop: LoadStop = LoadStop()) throws(LoadError) {
+  /// Opens the socket. `changes` takes and tells of changes of popularity while the load runs.
+  /// Throws `LoadError.socket`.
+  public init(
+    _ configuration: LoadConfiguration, stop: LoadStop = LoadStop(),
+    changes: LoadChanges = LoadChanges()
+  ) throws(LoadError) {
     precondition(configuration.rate > 0 && configuration.tick > 0)
     precondition(
       configuration.keys.keyLength + configuration.valueLengths.longest <= WireLimits.bodyLengthMax,
       "key and value fit a datagram")
     self.configuration = configuration
     self.stop = stop
+    self.changes = changes
+    scheduled = configuration.changes?.makeIterator()
     port = try RackPort(configuration.rack, in: configuration.namespace)
     lanes = LoadLanes(birthOffset: RackPort.birthOffset, randomSeed: RackPort.entropy)
     tally = LoadTally(limit: configuration.limit)
     var seeds = RandomSource(seed: configuration.seed)
     stream = OperationStream(
-      popularity: configuration.popularity, mix: configuration.mix,
+      popularity: configuration.popularity, keys: configuration.keys, mix: configuration.mix,
       valueLengths: configuration.valueLengths, seed: seeds.next())
     arrivals = PoissonArrivals(rate: configuration.rate, seed: seeds.next())
   }
@@ -78,7 +86,8 @@ public final class OpenLoad {
     }
     tell(progress, now: MonotonicClock.now, isLast: true)
     let measured = measuredEnd - min(configuration.warmUp, measuredEnd)
-    return tally.report(duration: measured, latenessMax: configuration.latenessMax)
+    return tally.report(
+      duration: measured, latenessMax: configuration.latenessMax, changes: changes.all)
   }
 
   // MARK: Sending
@@ -99,12 +108,13 @@ public final class OpenLoad {
   }
 
   private func arrive(due: UInt64, isMeasured: Bool, now: UInt64) {
+    changePopularity(due: due)
     let operation = stream.next()
     tally.offered(isMeasured: isMeasured)
     // The first generation of a write must not be old (docs/protocol.md, §7).
     let isSilent = operation.kind != .read && silence(now: now) > 1_000_000_000
     let request = LoadRequest(
-      operation: operation, keyHash: keyHash(ofRank: operation.rank), due: due,
+      operation: operation, keyHash: keyHash(of: operation), due: due,
       isMeasured: isMeasured)
     guard !isSilent, let ticket = lanes.begin(request, now: now) else {
       tally.notSent(isMeasured: isMeasured)
@@ -114,9 +124,24 @@ public final class OpenLoad {
     if isMeasured { tally.sent(lag: now - due) }
   }
 
-  private func keyHash(ofRank rank: Int) -> UInt64 {
+  /// Makes the changes that come before the operation that is due at `due`. By due times, not by
+  /// the clock: a seed gives the same operations however late this process is.
+  private func changePopularity(due: UInt64) {
+    while let change = scheduled?.next(upTo: due - start) { make(change, due: due) }
+    guard changes.hasRequests else { return }
+    for change in changes.takeRequests() { make(change, due: due) }
+  }
+
+  private func make(_ change: PopularityChange, due: UInt64) {
+    stream.change(change)
+    changes.made(
+      LoadChange(
+        change: change.description, start: start, firstDue: due, firstSent: MonotonicClock.now))
+  }
+
+  private func keyHash(of operation: WorkloadOperation) -> UInt64 {
     withUnsafeTemporaryAllocation(byteCount: configuration.keys.keyLength, alignment: 8) { room in
-      configuration.keys.writeKey(ofRank: rank, into: room)
+      configuration.keys.writeKey(ofNumber: operation.key, into: room)
       return KeyHash.of(UnsafeRawBufferPointer(room), seed: configuration.hashSeed)
     }
   }
@@ -131,7 +156,7 @@ public final class OpenLoad {
     port.append { room in
       header.encode(into: room)
       let body = UnsafeMutableRawBufferPointer(rebasing: room[WireLimits.headerLength...])
-      configuration.keys.writeKey(ofRank: request.operation.rank, into: body)
+      configuration.keys.writeKey(ofNumber: request.operation.key, into: body)
       UnsafeMutableRawBufferPointer(rebasing: body[keyLength..<keyLength + valueLength])
         .initializeMemory(as: UInt8.self, repeating: UInt8(ascii: "v"))
       return WireLimits.headerLength + keyLength + valueLength
@@ -217,14 +242,14 @@ public final class OpenLoad {
     let count = min(configuration.fill, configuration.keys.count)
     while (filled < count || !fillAgain.isEmpty || lanes.outstanding > 0) && !stop.isStopped {
       let now = MonotonicClock.now
-      while lanes.outstanding < 256, let rank = nextToFill(count), try port.hasRoom() {
+      while lanes.outstanding < 256, let key = nextToFill(count), try port.hasRoom() {
         let operation = WorkloadOperation(
-          kind: .write, rank: rank, valueLength: configuration.valueLengths.longest)
+          kind: .write, key: key, valueLength: configuration.valueLengths.longest)
         let request = LoadRequest(
-          operation: operation, keyHash: keyHash(ofRank: rank), due: now, isMeasured: false,
+          operation: operation, keyHash: keyHash(of: operation), due: now, isMeasured: false,
           isPersistent: true)
         guard let ticket = lanes.begin(request, now: now) else {
-          fillAgain.append(rank)
+          fillAgain.append(key)
           break
         }
         send(ticket)
@@ -234,7 +259,7 @@ public final class OpenLoad {
       try receive()
       sendAgain(now: MonotonicClock.now)
       lanes.expire(dueBefore: now - min(configuration.timeout, now)) {
-        fillAgain.append($0.operation.rank)
+        fillAgain.append($0.operation.key)
       }
       try keepHearing(now: now)
       tell(progress, now: now)
@@ -246,11 +271,12 @@ public final class OpenLoad {
     _ = tally.takeProgress(.filling, start: start, now: MonotonicClock.now)
   }
 
+  /// A key to write, of the `count` most popular ones at the beginning.
   private func nextToFill(_ count: Int) -> Int? {
-    if let rank = fillAgain.popLast() { return rank }
+    if let key = fillAgain.popLast() { return key }
     guard filled < count else { return nil }
     filled += 1
-    return filled - 1
+    return configuration.keys.number(ofRank: filled - 1)
   }
 
   private func tell(_ progress: (LoadProgress) -> Void, now: UInt64, isLast: Bool = false) {

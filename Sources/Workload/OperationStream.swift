@@ -3,27 +3,44 @@ internal import Glibc
 /// What is asked of a key.
 public enum OperationKind: Sendable, Hashable, CaseIterable { case read, write, delete }
 
-/// The shares of reads, writes and deletes.
+/// The shares of what is done to keys.
 public struct OperationMix: Sendable, Hashable {
   public let readShare: Double
   public let deleteShare: Double
-  public var writeShare: Double { max(1 - readShare - deleteShare, 0) }
+  /// Of writes of keys that are new; `KeySpace.Order.latest`.
+  public let insertShare: Double
+  /// Of read-modify-writes. Each is two operations, a read and a write of the same key.
+  public let readModifyWriteShare: Double
+  public var writeShare: Double {
+    max(1 - readShare - deleteShare - insertShare - readModifyWriteShare, 0)
+  }
 
   /// Shares of 0 ... 1, together at most 1; what is left over is writes.
-  public init(readShare: Double, deleteShare: Double = 0) {
+  public init(
+    readShare: Double, deleteShare: Double = 0, insertShare: Double = 0,
+    readModifyWriteShare: Double = 0
+  ) {
+    let shares = [readShare, deleteShare, insertShare, readModifyWriteShare]
     precondition(
-      (0...1).contains(readShare) && (0...1).contains(deleteShare)
-        && readShare + deleteShare <= 1 + 1e-9, "shares of 0 to 1, together at most 1")
+      shares.allSatisfy((0...1).contains) && shares.reduce(0, +) <= 1 + 1e-9,
+      "shares of 0 to 1, together at most 1")
     self.readShare = readShare
     self.deleteShare = deleteShare
+    self.insertShare = insertShare
+    self.readModifyWriteShare = readModifyWriteShare
   }
 
   public static let readsOnly = OperationMix(readShare: 1)
 
-  public func kind(using random: inout RandomSource) -> OperationKind {
+  enum Choice { case read, write, delete, insert, readModifyWrite }
+
+  func choice(using random: inout RandomSource) -> Choice {
     let draw = random.unit()
     if draw < readShare { return .read }
-    return draw < readShare + deleteShare ? .delete : .write
+    if draw < readShare + deleteShare { return .delete }
+    if draw < readShare + deleteShare + insertShare { return .insert }
+    return draw < readShare + deleteShare + insertShare + readModifyWriteShare
+      ? .readModifyWrite : .write
   }
 }
 
@@ -51,14 +68,14 @@ public enum ValueLengths: Sendable, Hashable {
 /// One operation of a workload.
 public struct WorkloadOperation: Sendable, Hashable {
   public var kind: OperationKind
-  /// The popularity of its key, 0 the highest; `KeySpace` has the key.
-  public var rank: Int
+  /// The number of its key; `KeySpace` has the key. It remains when popularity changes.
+  public var key: Int
   /// Bytes of its value; 0 unless it is a write.
   public var valueLength: Int
 
-  public init(kind: OperationKind, rank: Int, valueLength: Int = 0) {
+  public init(kind: OperationKind, key: Int, valueLength: Int = 0) {
     self.kind = kind
-    self.rank = rank
+    self.key = key
     self.valueLength = valueLength
   }
 }
@@ -68,22 +85,50 @@ public struct OperationStream: Sendable {
   public let popularity: ZipfDistribution
   public let mix: OperationMix
   public let valueLengths: ValueLengths
+  public private(set) var keys: KeySpace
   private var random: RandomSource
+  /// The key that was read to be modified, and is written next.
+  private var modified: Int?
 
+  /// The precondition is that popularity and keys are of the same count, and that only keys in the
+  /// order of insertion are inserted.
   public init(
-    popularity: ZipfDistribution, mix: OperationMix, valueLengths: ValueLengths, seed: UInt64
+    popularity: ZipfDistribution, keys: KeySpace, mix: OperationMix, valueLengths: ValueLengths,
+    seed: UInt64
   ) {
+    precondition(popularity.count == keys.count)
+    precondition(mix.insertShare == 0 || keys.order == .latest)
     self.popularity = popularity
+    self.keys = keys
     self.mix = mix
     self.valueLengths = valueLengths
     random = RandomSource(seed: seed)
   }
 
+  /// Changes which keys are popular from the next operation on.
+  public mutating func change(_ change: PopularityChange) { keys.change(change) }
+
   public mutating func next() -> WorkloadOperation {
+    if let key = modified {
+      modified = nil
+      return write(key)
+    }
     let rank = popularity.rank(using: &random)
-    let kind = mix.kind(using: &random)
-    let length = kind == .write ? valueLengths.length(using: &random) : 0
-    return WorkloadOperation(kind: kind, rank: rank, valueLength: length)
+    let choice = mix.choice(using: &random)
+    if choice == .insert { return write(keys.insert()) }
+    let key = keys.number(ofRank: rank)
+    switch choice {
+    case .write, .insert: return write(key)
+    case .delete: return WorkloadOperation(kind: .delete, key: key)
+    case .readModifyWrite: modified = key
+    case .read: break
+    }
+    return WorkloadOperation(kind: .read, key: key)
+  }
+
+  private mutating func write(_ key: Int) -> WorkloadOperation {
+    WorkloadOperation(
+      kind: .write, key: key, valueLength: valueLengths.length(using: &random))
   }
 }
 

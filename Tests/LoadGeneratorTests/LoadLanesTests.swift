@@ -8,7 +8,7 @@ private let second: UInt64 = 1_000_000_000
 
 private func request(_ kind: OperationKind = .read, due: UInt64 = 0) -> LoadRequest {
   LoadRequest(
-    operation: WorkloadOperation(kind: kind, rank: 0), keyHash: 77, due: due, isMeasured: true)
+    operation: WorkloadOperation(kind: kind, key: 0), keyHash: 77, due: due, isMeasured: true)
 }
 
 private func reply(

@@ -169,6 +169,70 @@ private func ended(_ report: LoadReport) -> UInt64 {
     }
   }
 
+  /// The keys asked for, in the order in which they arrived at the rack; one operation at a time, so
+  /// that it is the order of sending.
+  private func keysAsked(_ rack: ScriptedRack) -> [[UInt8]] {
+    rack.received.filter { $0.header.operation == .get }.map(\.key)
+  }
+
+  @Test("popularity changes between the operations that the schedule says, and it is told")
+  func scheduledChange() async throws {
+    try await ScriptedRack.running { rack in
+      var load = configuration(rack.endpoint)
+      load.mix = .readsOnly
+      load.warmUp = 0
+      load.changes = PopularitySchedule([.hotIn(100), .hotOut(100)], every: 100_000_000)
+      let report = try await run(load)
+      // At 0.1, 0.2 and 0.3 of 0.4 seconds.
+      #expect(report.changes.map(\.change) == ["hot-in 100", "hot-out 100", "hot-in 100"])
+      for (index, change) in report.changes.enumerated() {
+        #expect(change.firstDue - change.start >= UInt64(index + 1) * 100_000_000)
+        #expect(change.firstSent >= change.firstDue)
+      }
+      // What a seed asks for does not depend on the clock, nor on what the rack does.
+      var seeds = RandomSource(seed: load.seed)
+      var stream = OperationStream(
+        popularity: load.popularity, keys: load.keys, mix: load.mix,
+        valueLengths: load.valueLengths, seed: seeds.next())
+      var arrivals = PoissonArrivals(rate: load.rate, seed: seeds.next())
+      var changes = try #require(load.changes).makeIterator()
+      var expected: [[UInt8]] = []
+      while case let time = arrivals.next(), time < load.duration {
+        while let change = changes.next(upTo: time) { stream.change(change) }
+        expected.append(stream.keys.key(ofNumber: stream.next().key))
+      }
+      #expect(keysAsked(rack) == expected)
+    }
+  }
+
+  @Test("a change is made when a thread asks for it")
+  func requestedChange() async throws {
+    try await ScriptedRack.running { rack in
+      var load = configuration(rack.endpoint)
+      load.mix = .readsOnly
+      load.warmUp = 0
+      load.progressInterval = 100_000_000
+      let (settled, changes) = (load, LoadChanges())
+      let report = try await onThread {
+        try OpenLoad(settled, changes: changes).run { _ in
+          if changes.all.isEmpty { changes.request(.hotIn(100)) }
+        }
+      }
+      #expect(report.changes == changes.all)
+      #expect(report.changes.first?.change == "hot-in 100")
+      var after = load.keys
+      after.change(.hotIn(100))
+      let asked = keysAsked(rack)
+      // Zipf 1.2 of 1,000 keys: the hottest has 23 % of the load, and nearly none at rank 100.
+      func share(of key: [UInt8], in keys: ArraySlice<[UInt8]>) -> Double {
+        Double(keys.count { $0 == key }) / Double(keys.count)
+      }
+      #expect(share(of: load.keys.key(ofRank: 0), in: asked.prefix(200)) > 0.1)
+      #expect(share(of: after.key(ofRank: 0), in: asked.suffix(200)) > 0.1)
+      #expect(share(of: load.keys.key(ofRank: 0), in: asked.suffix(200)) < 0.05)
+    }
+  }
+
   @Test("another hash seed than the rack's is told")
   func otherSeed() async throws {
     let script: ScriptedRack.Script = { header, _ in

@@ -90,14 +90,39 @@ import Workload
   func wide() {
     #expect(KeySpace(count: 1_001, prefix: "ab", digits: 2, seed: 1).keyLength == 6)
   }
+
+  @Test(
+    "keys are as long as was asked for, also where numbers have fewer digits", arguments: [9, 250])
+  func length(of length: Int) {
+    let space = KeySpace(count: 1_000, keyLength: length, seed: 1)
+    let key = space.key(ofRank: 5)
+    #expect(key.count == length && space.rank(ofKey: key) == 5)
+    // Too large for any integer.
+    let large = [UInt8(ascii: "k")] + [UInt8](repeating: UInt8(ascii: "9"), count: length - 1)
+    #expect(space.rank(ofKey: large) == nil)
+  }
+
+  @Test("by age, an insertion pushes the oldest key out and the numbers around their end")
+  func latest() {
+    var space = KeySpace(count: 10, digits: 1, order: .latest, seed: 1)
+    #expect((0..<10).map { space.number(ofRank: $0) } == [9, 8, 7, 6, 5, 4, 3, 2, 1, 0])
+    #expect(space.insert() == 0 && space.insert() == 1)
+    #expect((0..<10).map { space.number(ofRank: $0) } == [1, 0, 9, 8, 7, 6, 5, 4, 3, 2])
+    for rank in 0..<10 { #expect(space.rank(ofKey: space.key(ofRank: rank)) == rank) }
+    var wide = KeySpace(count: 10, order: .latest, seed: 1)
+    #expect(wide.insert() == 10)
+    #expect(wide.rank(ofKey: wide.key(ofNumber: 0)) == nil)
+  }
 }
 
 @Suite struct OperationStreamTests {
-  private func operations(_ mix: OperationMix, _ lengths: ValueLengths, seed: UInt64 = 9)
-    -> [WorkloadOperation]
-  {
+  private func operations(
+    _ mix: OperationMix, _ lengths: ValueLengths, order: KeySpace.Order = .scattered,
+    seed: UInt64 = 9
+  ) -> [WorkloadOperation] {
     var stream = OperationStream(
-      popularity: ZipfDistribution(count: 100, alpha: 1), mix: mix, valueLengths: lengths,
+      popularity: ZipfDistribution(count: 100, alpha: 1),
+      keys: KeySpace(count: 100, order: order, seed: 2), mix: mix, valueLengths: lengths,
       seed: seed)
     return (0..<20_000).map { _ in stream.next() }
   }
@@ -129,6 +154,37 @@ import Workload
     let lengths = operations(OperationMix(readShare: 0), .uniform(3...6)).map(\.valueLength)
     #expect(Set(lengths) == [3, 4, 5, 6])
     #expect(ValueLengths.uniform(3...6).longest == 6)
+  }
+
+  @Test("a read-modify-write is a read and then a write of the same key")
+  func readModifyWrite() {
+    let all = operations(OperationMix(readShare: 0.5, readModifyWriteShare: 0.5), .fixed(1))
+    var pairs = 0
+    for (index, operation) in all.enumerated() where operation.kind == .write {
+      #expect(all[index - 1].kind == .read && all[index - 1].key == operation.key)
+      pairs += 1
+    }
+    // A third of all operations; the deviation of the pairs is about 47.
+    #expect(abs(pairs - 20_000 / 3) < 210)
+  }
+
+  @Test("inserted keys are new, and reads ask for the latest ones")
+  func latest() {
+    let all = operations(
+      OperationMix(readShare: 0.9, insertShare: 0.1), .fixed(1), order: .latest)
+    var newest = 99
+    var readsOfNewest = 0
+    for operation in all {
+      if operation.kind == .write {
+        newest += 1
+        #expect(operation.key == newest)
+      } else {
+        #expect((newest - 99...newest).contains(operation.key))
+        if operation.key == newest { readsOfNewest += 1 }
+      }
+    }
+    // 20,000 · 0.9 / H(100); the deviation is 56.
+    #expect(abs(readsOfNewest - 3_470) < 260)
   }
 
   @Test("a seed gives the same stream each time, another seed another")

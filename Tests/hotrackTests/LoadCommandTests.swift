@@ -17,7 +17,8 @@ import Wire
       #expect(object["completed"] as? String == object["offered"] as? String)
       #expect(object["valid"] as? String == (run.code == 0 ? "1" : "0"))
       let fields = [
-        "attempts_again", "beyond_limit", "beyond_limit_share", "busy", "completed",
+        "attempts_again", "beyond_limit", "beyond_limit_share", "busy", "changes",
+        "completed",
         "completed_ops_per_s", "duration_s", "failed", "latency_max_us", "latency_p50_us",
         "latency_p999_us", "latency_p99_us", "limit_us", "not_sent", "offered",
         "offered_ops_per_s", "send_lag_p99_us", "server_lateness_p99_us", "servers", "timed_out",
