@@ -27,6 +27,7 @@ func tests(_ module: String, uses: [Target.Dependency] = [], exclude: [String] =
 let log = Target.Dependency.product(name: "Logging", package: "swift-log")
 let toml = Target.Dependency.product(name: "TOMLKit", package: "TOMLKit")
 let arguments = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
+let histogram = Target.Dependency.product(name: "Histogram", package: "hdrhistogram-swift")
 
 let package = Package(
   name: "hotrack",
@@ -38,6 +39,7 @@ let package = Package(
     .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
     .package(url: "https://github.com/apple/swift-log", exact: "1.16.2"),
     .package(url: "https://github.com/LebJe/TOMLKit", exact: "0.6.0"),
+    .package(url: "https://github.com/HdrHistogram/hdrhistogram-swift", exact: "0.2.0"),
   ],
   targets: [
     // System libraries and C.
@@ -71,7 +73,7 @@ let package = Package(
     module("Server", uses: ["ServerCore", "Sockets", "Wire", log]),
     module(
       "Controller", uses: ["ControllerCore", "DataPlane", "Directory", "Sockets", "Wire", log]),
-    module("LoadGenerator", uses: ["Workload", "ClientCore", "Wire", "Sockets"]),
+    module("LoadGenerator", uses: ["Workload", "ClientCore", "Wire", "Sockets", histogram]),
     module("Configuration", uses: ["Sockets", toml]),
     module(
       "Testbed",
@@ -117,7 +119,7 @@ let package = Package(
     tests("ServerCore", uses: ["CAllocations", "Storage", "Wire"]),
     tests("ControllerCore", uses: ["Wire", "Directory"]),
     tests("ClientCore", uses: ["Wire"]),
-    tests("Workload"),
+    tests("Workload", uses: ["CAllocations"]),
     tests("Linearizability"),
     tests("Simulation", uses: ["Linearizability", "Directory", "Wire"]),
     .target(name: "CIsolation", path: "Tests/CIsolation", cSettings: cSettings),
@@ -133,7 +135,10 @@ let package = Package(
       uses: ["ControllerCore", "DataPlane", "Directory", "Server", "Sockets", "Wire", log]),
     tests(
       "LoadGenerator",
-      uses: ["ClientCore", "Linearizability", "ScriptedRack", "Sockets", "Wire", "Workload"]),
+      uses: [
+        "CAllocations", "ClientCore", "Linearizability", "ScriptedRack", "Sockets", "Wire",
+        "Workload",
+      ]),
     tests("Bench", uses: ["LoadGenerator", "Wire"]),
     tests("Configuration", uses: ["Sockets"]),
     tests("Testbed", uses: ["Configuration", "Controller"]),

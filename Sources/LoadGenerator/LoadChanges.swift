@@ -12,6 +12,9 @@ public struct LoadChange: Sendable, Hashable, Encodable {
   /// When that operation was made; its datagram leaves after that, with the batch that it is in.
   public var firstSent: UInt64
 
+  /// `firstDue`, in seconds since the load began.
+  public var secondsDue: Double { Double(firstDue - start) / 1e9 }
+
   enum CodingKeys: String, CodingKey {
     case change
     case due = "first_due_s"
@@ -22,7 +25,7 @@ public struct LoadChange: Sendable, Hashable, Encodable {
   public func encode(to encoder: any Encoder) throws {
     var fields = encoder.container(keyedBy: CodingKeys.self)
     try fields.encode(change, forKey: .change)
-    try fields.encode(Double(firstDue - start) / 1e9, forKey: .due)
+    try fields.encode(secondsDue, forKey: .due)
     try fields.encode(Double(firstSent - start) / 1e9, forKey: .sent)
   }
 }

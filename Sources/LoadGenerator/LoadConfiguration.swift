@@ -43,7 +43,22 @@ public struct LoadConfiguration: Sendable {
   /// beyond which the machine was too busy for the measurement to count.
   public var latenessMax: UInt64 = 5_000_000
 
-  /// `keyCount`: 1 ... 100,000,000; `alpha`: 0 ... 2.
+  /// The load of a profile, which fits a datagram after `WorkloadProfile.cut`. `alpha`: in the stead
+  /// of the profile's. The precondition is that there is one of the two.
+  public init(
+    rack: Endpoint, profile: WorkloadProfile, keyCount: Int, alpha: Double? = nil,
+    keySeed: UInt64 = 1
+  ) {
+    guard let alpha = alpha ?? profile.alpha else {
+      preconditionFailure("\(profile.name) has no alpha of its own")
+    }
+    self.init(rack: rack, keyCount: keyCount, alpha: alpha)
+    keys = KeySpace(
+      count: keyCount, keyLength: profile.keyLength, order: profile.order, seed: keySeed)
+    (mix, valueLengths) = (profile.mix, profile.valueLengths)
+  }
+
+  /// `keyCount`: 1 ... 100,000,000; `alpha`: 0 ... 3.
   public init(rack: Endpoint, keyCount: Int, alpha: Double, keySeed: UInt64 = 1) {
     self.rack = rack
     popularity = ZipfDistribution(count: keyCount, alpha: alpha)

@@ -50,6 +50,13 @@ public enum ValueLengths: Sendable, Hashable {
   /// All lengths of the range are as likely.
   case uniform(ClosedRange<Int>)
 
+  public var shortest: Int {
+    switch self {
+    case .fixed(let length): length
+    case .uniform(let range): range.lowerBound
+    }
+  }
+
   public var longest: Int {
     switch self {
     case .fixed(let length): length

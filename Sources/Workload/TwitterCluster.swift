@@ -1,9 +1,9 @@
 /// The published figures of one of the 54 cache clusters of Twitter that J. Yang, Y. Yue and
 /// K. V. Rashmi describe in "A large scale analysis of hundreds of in-memory cache clusters at
 /// Twitter" (OSDI 2020). The figures are of the table stat/2020Mar.md of
-/// github.com/twitter/cache-trace,
-/// which is under CC BY 4.0 (creativecommons.org/licenses/by/4.0); here they are without its columns
-/// that say nothing of the load, and unchanged otherwise.
+/// github.com/twitter/cache-trace, which is under CC BY 4.0
+/// (creativecommons.org/licenses/by/4.0); here they are without its columns that say nothing of the
+/// load, and unchanged otherwise.
 public struct TwitterCluster: Sendable {
   /// What the caches were asked to do, in memcached's words; those that the table has.
   public enum Operation: String, Sendable, CaseIterable {

@@ -15,7 +15,7 @@ public struct WorkloadProfile: Sendable {
   /// What is done otherwise than its source has it, and why; each one a clause.
   public var notes: [String] = []
 
-  init(
+  public init(
     name: String, source: String, alpha: Double?, mix: OperationMix, keyLength: Int,
     valueLengths: ValueLengths
   ) {

@@ -8,11 +8,11 @@ internal import Glibc
 public struct ZipfDistribution: Sendable {
   /// The number of ranks, 1 ... 100,000,000.
   public let count: Int
-  /// The skew, 0 (uniform) ... 2.
+  /// The skew, 0 (uniform) ... 3.
   public let alpha: Double
 
   public static let countMax = 100_000_000
-  public static let alphaMax = 2.0
+  public static let alphaMax = 3.0
 
   private let integralOfFirst: Double
   private let integralOfLast: Double
@@ -23,7 +23,7 @@ public struct ZipfDistribution: Sendable {
   /// The precondition is that `count` and `alpha` are in the ranges told of above.
   public init(count: Int, alpha: Double) {
     precondition((1...Self.countMax).contains(count), "1 to 100,000,000 keys")
-    precondition((0...Self.alphaMax).contains(alpha), "a skew of 0 to 2")
+    precondition((0...Self.alphaMax).contains(alpha), "a skew of 0 to 3")
     self.count = count
     self.alpha = alpha
     integralOfFirst = Self.integral(1.5, alpha) - 1

@@ -21,6 +21,7 @@ struct Hotrack: AsyncParsableCommand {
       TestbedCommand.self,
       DemoCommand.self,
       LoadCommand.self,
+      ProfilesCommand.self,
       BenchCommand.self,
     ]
   )

@@ -30,7 +30,11 @@ struct LoadCommand: ParsableCommand {
   @Option(help: "Number of keys, 1 to 100,000,000. Default: 1,000,000; with --history, 16.")
   var keys: Int?
 
-  @Option(help: "Skew of their popularity after Zipf, 0 to 2. Default: 1.2; with --history, 0.")
+  @Option(
+    name: [.customLong("zipf"), .customLong("alpha")],
+    help: """
+      Skew of their popularity after Zipf, 0 to 3. Default: 1.2, or the profile's; with --history, 0.
+      """)
   var zipf: Double?
 
   @Option(
@@ -53,6 +57,9 @@ struct LoadCommand: ParsableCommand {
   @Flag(help: "Print the result as one JSON object, and no live display.")
   var json = false
 
+  @OptionGroup(title: "Workload")
+  var workload: WorkloadOptions
+
   @OptionGroup(title: "Measuring")
   var measuring: MeasuringOptions
 
@@ -62,9 +69,6 @@ struct LoadCommand: ParsableCommand {
   struct MeasuringOptions: ParsableArguments {
     @Option(help: "Seconds of load before measuring begins.")
     var warmUp = 1.0
-
-    @Option(help: "Bytes of each value written.")
-    var valueSize = 64
 
     @Option(help: "Write values of so many of the most popular keys first.")
     var fill = 1_000
@@ -109,7 +113,7 @@ struct LoadCommand: ParsableCommand {
       guard holds else { throw ValidationError(rule) }
     }
     try check((1...ZipfDistribution.countMax).contains(keyCount), "--keys: 1 to 100,000,000")
-    try check((0...ZipfDistribution.alphaMax).contains(alpha), "--zipf: 0 to 2")
+    try check((0...ZipfDistribution.alphaMax).contains(alpha), "--zipf: 0 to 3")
     try check(
       (0...1).contains(reads) && (0...1).contains(deletes) && reads + deletes <= 1,
       "--read-share and --delete-share: 0 to 1, together at most 1")
@@ -117,7 +121,16 @@ struct LoadCommand: ParsableCommand {
     try check(
       (duration ?? 1) > 0 && (duration ?? 1) <= 1_000_000, "--duration: above 0, in seconds")
     try check((0...1_000).contains(measuring.warmUp), "--warm-up: 0 to 1,000 seconds")
-    try check((0...1_024).contains(measuring.valueSize), "--value-size: 0 to 1,024 bytes")
+    try check(
+      !isHistory || !workload.isUsed,
+      "--history: not with options of the workload, such as --profile or --change")
+    try check(
+      !workload.isNamed || (readShare == nil && deleteShare == nil),
+      "--read-share and --delete-share: not with --ycsb or --profile, which say them")
+    if !isHistory {
+      let profile = try profile()
+      _ = try workload.schedule(keyCount: keyCount, order: profile.order)
+    }
     try check(measuring.fill >= 0, "--fill: 0 or more")
     try check(
       measuring.limit > 0 && measuring.limit <= measuring.timeout && measuring.timeout <= 60_000,
@@ -146,15 +159,21 @@ struct LoadCommand: ParsableCommand {
 
   // MARK: Measuring
 
+  private func profile() throws -> WorkloadProfile {
+    try workload.resolve(
+      keyCount: keyCount, alpha: zipf, mix: OperationMix(readShare: reads, deleteShare: deletes))
+  }
+
   private func measure() throws {
-    var load = LoadConfiguration(rack: try rack.endpoint(), keyCount: keyCount, alpha: alpha)
+    let profile = try profile()
+    var load = LoadConfiguration(
+      rack: try rack.endpoint(), profile: profile, keyCount: keyCount)
     load.hashSeed = rack.seed
     load.seed = loadSeed
     load.rate = rate ?? 10_000
     load.duration = nanoseconds(duration ?? 10)
     load.warmUp = nanoseconds(measuring.warmUp)
-    load.mix = OperationMix(readShare: reads, deleteShare: deletes)
-    load.valueLengths = .fixed(measuring.valueSize)
+    load.changes = try workload.schedule(keyCount: keyCount, order: profile.order)
     load.fill = measuring.fill
     load.limit = nanoseconds(measuring.limit / 1e3)
     load.timeout = nanoseconds(measuring.timeout / 1e3)
@@ -164,7 +183,13 @@ struct LoadCommand: ParsableCommand {
       try OpenLoad(load, stop: stop).run { line.show(Self.text($0)) }
     }
     line.clear()
-    if json { try printJSON(report) } else { print(LoadText.of(report)) }
+    if json {
+      let described = WorkloadDescription(profile: profile, keys: keyCount)
+      try printJSON(MeasuredLoad(report: report, workload: described))
+    } else {
+      if workload.isNamed { print(LoadText.of(profile, keys: keyCount)) }
+      print(LoadText.of(report))
+    }
     if report.completed == 0 { throw LoadError.nothingCompleted(load.rack) }
     if !report.isValid { throw ExitCode(3) }
   }

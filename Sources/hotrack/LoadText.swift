@@ -1,5 +1,6 @@
 import Foundation
 import LoadGenerator
+import Workload
 
 /// Results of load, for people to read.
 enum LoadText {
@@ -13,6 +14,11 @@ enum LoadText {
         + " (\(report.beyondLimit) operations: \(report.busy) busy, \(report.timedOut) lost, "
         + "\(report.failed) refused, \(report.notSent) not sent, the rest late)",
     ]
+    if let first = report.changes.first, let last = report.changes.last {
+      lines.append(
+        "popularity changed \(report.changes.count) times: \(first.change) at "
+          + "\(fixed(first.secondsDue, 3)) s, the last one at \(fixed(last.secondsDue, 3)) s")
+    }
     if !report.servers.isEmpty {
       lines.append("")
       lines.append("server       ops/s   share     busy")
@@ -30,6 +36,38 @@ enum LoadText {
         + "\(time(report.sendLagP99Microseconds)) late, servers "
         + "\(time(report.serverLatenessP99Microseconds)) late (both p99)")
     return lines.joined(separator: "\n")
+  }
+
+  /// What was put on the rack, and how that differs from what it is called after.
+  static func of(_ profile: WorkloadProfile, keys: Int) -> String {
+    let alpha = profile.alpha.map { "alpha \($0)" } ?? "no alpha"
+    return """
+      workload   \(profile.name): \(of(profile.mix)); \(count(Double(keys))) keys of \
+      \(profile.keyLength) bytes, values of \(of(profile.valueLengths)); \(alpha)
+      source     \(profile.source)
+      mapping    \(profile.notes.joined(separator: ";\n           "))
+
+      """
+  }
+
+  /// As in "95 % reads, 5 % inserts".
+  static func of(_ mix: OperationMix) -> String {
+    let shares = [
+      (mix.readShare, "reads"), (mix.writeShare, "writes"), (mix.deleteShare, "deletes"),
+      (mix.insertShare, "inserts"), (mix.readModifyWriteShare, "read-modify-writes"),
+    ]
+    return shares.filter { $0.0 > 1e-9 }.map { share, name in
+      let percent = share * 100
+      return fixed(percent, abs(percent - percent.rounded()) < 0.05 ? 0 : 1) + " % " + name
+    }.joined(separator: ", ")
+  }
+
+  /// As in "64", or "16-256".
+  static func of(_ lengths: ValueLengths) -> String {
+    switch lengths {
+    case .fixed(let length): "\(length)"
+    case .uniform(let range): "\(range.lowerBound)-\(range.upperBound)"
+    }
   }
 
   static func of(_ report: HistoryReport, path: String) -> String {
@@ -66,7 +104,7 @@ enum LoadText {
     String(format: "%.\(digits)f", value)
   }
 
-  private static func pad(_ text: String, _ width: Int) -> String {
+  static func pad(_ text: String, _ width: Int) -> String {
     String(repeating: " ", count: max(width - text.count, 0)) + text
   }
 

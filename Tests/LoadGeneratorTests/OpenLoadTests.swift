@@ -1,3 +1,4 @@
+import CAllocations
 import LoadGenerator
 import ScriptedRack
 import Sockets
@@ -230,6 +231,32 @@ private func ended(_ report: LoadReport) -> UInt64 {
       #expect(share(of: load.keys.key(ofRank: 0), in: asked.prefix(200)) > 0.1)
       #expect(share(of: after.key(ofRank: 0), in: asked.suffix(200)) > 0.1)
       #expect(share(of: load.keys.key(ofRank: 0), in: asked.suffix(200)) < 0.05)
+    }
+  }
+
+  @Test("a running load allocates nothing per operation")
+  func allocations() async throws {
+    try await ScriptedRack.running { rack in
+      var load = configuration(rack.endpoint)
+      load.rate = 5_000
+      load.warmUp = 0
+      load.duration = 600_000_000
+      load.progressInterval = 50_000_000
+      let marks = Mutex<[(offered: UInt64, allocations: UInt64)]>([])
+      let settled = load
+      _ = try await onThread {
+        try OpenLoad(settled).run { progress in
+          marks.withLock { $0.append((progress.offered, callocations_count())) }
+        }
+      }
+      // After two snapshots all that grows with the operations under way has grown.
+      let steady = marks.withLock { $0.dropFirst(1) }
+      let first = try #require(steady.first)
+      let last = try #require(steady.last)
+      let operations = steady.dropFirst().map(\.offered).reduce(0, +)
+      #expect(operations > 1_000)
+      // Each snapshot takes a handful of its own.
+      #expect((last.allocations - first.allocations) * 10 < operations)
     }
   }
 

@@ -38,7 +38,7 @@ private func chiSquare(_ zipf: ZipfDistribution, draws: Int, seed: UInt64) -> (D
   return (sum, ends.count)
 }
 
-private let alphas = [0, 1e-10, 0.5, 0.99, 1 - 1e-9, 1, 1 + 1e-9, 1.2, 2]
+private let alphas = [0, 1e-10, 0.5, 0.99, 1 - 1e-9, 1, 1 + 1e-9, 1.2, 2, 2.6774, 3]
 
 @Suite struct ZipfDistributionTests {
   @Test(

@@ -22,10 +22,45 @@ import Wire
         "completed_ops_per_s", "duration_s", "failed", "latency_max_us", "latency_p50_us",
         "latency_p999_us", "latency_p99_us", "limit_us", "not_sent", "offered",
         "offered_ops_per_s", "send_lag_p99_us", "server_lateness_p99_us", "servers", "timed_out",
-        "valid",
+        "valid", "workload",
       ]
       #expect(object.keys.sorted() == fields)
     }
+  }
+
+  @Test func aProfileSaysWhatItIsAndHowItIsMapped() async throws {
+    try await ScriptedRack.running { rack in
+      let options = ["load", "--rack", rack.endpoint.description, "--profile", "cluster18"] + short
+      let run = try await hotrack(options)
+      #expect(run.text.hasPrefix("workload   cluster18: "))
+      #expect(run.text.contains("keys of 18 bytes, values of 37; alpha 2.0994"))
+      #expect(run.text.contains("CC BY 4.0") && run.text.contains("add, cas sent as SET"))
+      #expect(
+        rack.received.filter { $0.header.operation == .get }.allSatisfy { $0.key.count == 18 })
+      let workload = try #require(try await hotrack(options + ["--json"]).object["workload"])
+      #expect("\(workload)".contains("gets is sent as GET"))
+    }
+  }
+
+  @Test func popularityChangesAsOftenAsAskedFor() async throws {
+    try await ScriptedRack.running { rack in
+      let run = try await hotrack(
+        [
+          "load", "--rack", rack.endpoint.description, "--keys", "1000", "--change", "alternate",
+          "--change-keys", "10", "--change-every-ms", "50",
+        ] + short)
+      // At 50, 100, ... 250 ms of 300.
+      #expect(run.text.contains("popularity changed 5 times: hot-in 10 at 0.05"))
+    }
+  }
+
+  @Test func allProfilesAreListed() async throws {
+    let run = try await hotrack(["profiles"])
+    #expect(run.code == 0)
+    let names = run.text.split(separator: "\n").compactMap { $0.split(separator: " ").first }
+    #expect(
+      names.count { $0.hasPrefix("ycsb-") } == 5 && names.count { $0.hasPrefix("cluster") } == 53)
+    #expect(run.text.contains("not published: cluster5;"))
   }
 
   @Test func theTableNamesTheServersAndTheirShares() async throws {
@@ -74,8 +109,10 @@ import Wire
     let noRack = try await hotrack(["load"])
     #expect(noRack.code == 64 && noRack.errors.contains("--rack 10.0.0.1"))
     for (option, value) in [
-      ("--zipf", "2.5"), ("--keys", "0"), ("--rate", "0"), ("--read-share", "1.5"),
+      ("--zipf", "3.5"), ("--keys", "0"), ("--rate", "0"), ("--read-share", "1.5"),
       ("--clients", "0"), ("--limit", "2000"), ("--duration", "nan"),
+      ("--profile", "cluster5"), ("--profile", "cluster43"), ("--profile", "cluster55"),
+      ("--ycsb", "E"), ("--key-size", "251"), ("--value-size", "9-3"), ("--change", "cold"),
     ] {
       let run = try await hotrack(["load", "--rack", "127.0.0.1", option, value])
       #expect(run.code == 64 && run.errors.contains(option))
