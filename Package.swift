@@ -139,15 +139,15 @@ let package = Package(
         "CAllocations", "ClientCore", "Linearizability", "ScriptedRack", "Sockets", "Wire",
         "Workload",
       ]),
-    tests("Bench", uses: ["LoadGenerator", "Wire"]),
+    tests("Bench", uses: ["LoadGenerator", "Wire", "Workload"]),
     tests("Configuration", uses: ["Sockets"]),
     tests("Testbed", uses: ["Configuration", "Controller"]),
     tests("Demo", uses: ["LoadGenerator"]),
     tests(
       "hotrack",
       uses: [
-        "Configuration", "Controller", "ControllerCore", "Directory", "ScriptedRack", "Sockets",
-        "Wire", arguments,
+        "Bench", "Configuration", "Controller", "ControllerCore", "Directory", "ScriptedRack",
+        "Sockets", "Wire", "Workload", arguments,
       ]),
 
     // For tests: a rack that answers on a real socket as a script says.

@@ -2,6 +2,7 @@ import ArgumentParser
 import Bench
 import Foundation
 import Testbed
+import Wire
 import Workload
 
 /// `hotrack bench rack`: the highest load that a rack carries, by policy.
@@ -36,8 +37,8 @@ struct BenchRackCommand: ParsableCommand {
 
   @Option(
     name: [.customLong("alpha"), .customLong("zipf")],
-    help: "Skew of their popularity after Zipf, 0 to 2.")
-  var alpha = RackPlan().alpha
+    help: "Skew of their popularity after Zipf, 0 to 2. Default: the profile's, or 1.2.")
+  var alpha: Double?
 
   @Flag(help: "All keys are as popular: --alpha 0.")
   var uniform = false
@@ -50,8 +51,16 @@ struct BenchRackCommand: ParsableCommand {
   @Option(help: "Share of writes, 0 to 1, instead.")
   var writeRatio: Double?
 
-  @Option(help: "Bytes of a value.")
-  var valueLength = RackPlan().valueLength
+  @Option(help: "Bytes of a value. Default: the profile's, or 64.")
+  var valueLength: Int?
+
+  @Option(
+    help: ArgumentHelp(
+      """
+      A published workload instead: skew, mix, lengths of keys and values of one of Twitter's 54 \
+      cache clusters (cluster1 to cluster54), or of YCSB (ycsb-a, ycsb-b, ycsb-c).
+      """, valueName: "name"), transform: profile)
+  var profile: WorkloadProfile?
 
   @Option(
     help: "home, replicated, round-robin, no-copies: those to compare, with commas between.",
@@ -114,6 +123,19 @@ struct BenchRackCommand: ParsableCommand {
     return list
   }
 
+  private static func profile(_ name: String) throws -> WorkloadProfile {
+    let ycsb = [YCSBWorkload.a, .b, .c].map(\.profile)
+    let cluster = TwitterCluster.all.first { $0.name == name }
+    guard var profile = cluster?.profile ?? ycsb.first(where: { $0.name == name }) else {
+      throw ValidationError(
+        cluster == nil
+          ? "there is no profile '\(name)'; there are cluster1 to cluster54, ycsb-a, -b and -c"
+          : "of \(name) too little was published to make a load of it; choose another cluster")
+    }
+    profile.cut(keyLengthMax: WireLimits.keyLengthMax, bodyLengthMax: WireLimits.bodyLengthMax)
+    return profile
+  }
+
   func validate() throws {
     func check(_ holds: Bool, _ rule: String) throws {
       guard holds else { throw ValidationError(rule) }
@@ -121,11 +143,23 @@ struct BenchRackCommand: ParsableCommand {
     try check((1...32).contains(servers), "--servers: 1 to 32")
     try check((10...1_000_000).contains(capacity), "--capacity: 10 to 1,000,000")
     try check((1...ZipfDistribution.countMax).contains(keys), "--keys: 1 to 100,000,000")
-    try check((0...ZipfDistribution.alphaMax).contains(alpha), "--alpha: 0 to 2")
+    try check((0...ZipfDistribution.alphaMax).contains(alpha ?? 0), "--alpha: 0 to 2")
+    try check(!uniform || alpha == nil, "give --uniform or --alpha, not both")
+    if let profile {
+      try check(
+        readRatio == nil && writeRatio == nil && valueLength == nil,
+        "a profile has its own mix and lengths: leave out --read-ratio, --write-ratio and "
+          + "--value-length")
+      let skew = uniform ? 0 : alpha ?? profile.alpha
+      try check(
+        skew.map { $0 <= ZipfDistribution.alphaMax } ?? false,
+        "\(profile.name) has \(profile.alpha.map { "a skew of \($0), above 2" } ?? "no published skew")"
+          + ": give one with --alpha")
+    }
     try check(readRatio == nil || writeRatio == nil, "give --read-ratio or --write-ratio, not both")
     try check((0...1).contains(readRatio ?? 1), "--read-ratio: 0 to 1")
     try check((0...1).contains(writeRatio ?? 0), "--write-ratio: 0 to 1")
-    try check((0...1_024).contains(valueLength), "--value-length: 0 to 1,024 bytes")
+    try check((0...1_024).contains(valueLength ?? 0), "--value-length: 0 to 1,024 bytes")
     try check(
       p99Limit >= 100 && p99Limit <= 1_000_000, "--p99-limit-us: 100 to 1,000,000 microseconds")
     let times = [measuring.seconds, measuring.probeSeconds]
@@ -140,9 +174,14 @@ struct BenchRackCommand: ParsableCommand {
   private var plan: RackPlan {
     var plan = RackPlan()
     (plan.servers, plan.capacity, plan.keys) = (servers, capacity, keys)
-    plan.alpha = uniform ? 0 : alpha
-    plan.readShare = readRatio ?? writeRatio.map { 1 - $0 } ?? plan.readShare
-    (plan.valueLength, plan.policies, plan.p99Limit) = (valueLength, policies, p99Limit)
+    if let profile {
+      plan.use(profile)
+    } else {
+      plan.mix = OperationMix(readShare: readRatio ?? writeRatio.map { 1 - $0 } ?? 1)
+      if let valueLength { plan.valueLengths = .fixed(valueLength) }
+    }
+    if let alpha = uniform ? 0 : alpha { plan.alpha = alpha }
+    (plan.policies, plan.p99Limit) = (policies, p99Limit)
     (plan.seconds, plan.warmUp) = (measuring.seconds, measuring.warmUp)
     (plan.probeSeconds, plan.probeWarmUp) = (measuring.probeSeconds, measuring.probeWarmUp)
     (plan.resolution, plan.fill) = (measuring.resolution, measuring.fill)

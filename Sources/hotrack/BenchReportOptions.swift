@@ -29,15 +29,15 @@ struct BenchReportOptions: ParsableArguments {
   /// Prints the result, as JSON if that was asked for, and writes page and drawing.
   func publish(
     benchmark: String, _ result: some Encodable, text: String, tables: [MarkdownTable],
-    remarks: [String] = [], plot: Plot? = nil, to drawing: BenchPlotOption = BenchPlotOption()
+    remarks: [String] = [], plot: Plot? = nil, to drawing: BenchPlotOption? = nil
   ) throws {
     if json { try printJSON(result) } else { print(text) }
     // The result comes first, also where both outputs go to one file.
     fflush(nil)
-    if let plot, let file = drawing.plot { try writeText(plot.svg, to: file) }
+    if let plot, let file = drawing?.plot { try writeText(plot.svg, to: file) }
     guard let report else { return }
     let page = ReportPage(file: report)
-    let link = drawing.plot.flatMap { file in
+    let link = drawing?.plot.flatMap { file in
       plot.map { ReportSection.Drawing(title: $0.title, path: page.link(to: file)) }
     }
     let section = ReportSection(

@@ -1,6 +1,7 @@
 internal import Foundation
 internal import LoadGenerator
 public import Testbed
+internal import Workload
 
 /// Finds the highest load that a rack carries within a limit on latency, for each policy on the same
 /// rack, with the same placement of keys and the same arrivals.
@@ -110,7 +111,7 @@ public struct RackBench {
     switch policy {
     case .home: placement.idealHomeShare
     // Reads go where there is room, writes to all servers evenly.
-    case .replicated: placement.idealShare(hot: hot, steered: plan.readShare)
+    case .replicated: placement.idealShare(hot: hot, steered: plan.mix.readShare)
     case .roundRobin: placement.idealShare(hot: hot, steered: 0)
     case .noCopies: nil
     }
@@ -125,8 +126,8 @@ public struct RackBench {
       switch policy {
       case .home: bound * waiting(plan, at: placement.shares.max() ?? 1)
       // Where there are writes between many reads, copies take some of the room.
-      case .replicated where plan.readShare == 1: bound
-      case .replicated where plan.readShare > 0.5: 0.9 * bound
+      case .replicated where plan.mix.readShare == 1: bound
+      case .replicated where plan.mix.readShare > 0.5: 0.9 * bound
       case .replicated, .roundRobin: bound * waiting(plan, at: 1)
       case .noCopies: bound
       }

@@ -37,10 +37,15 @@ public struct RackPlan: Sendable {
   public var keys = 1_000_000
   /// Skew of their popularity, after Zipf; 0: uniform.
   public var alpha = 1.2
-  /// Share of reads; the rest are writes.
-  public var readShare = 1.0
-  /// Bytes of a value.
-  public var valueLength = 64
+  /// What is done to keys.
+  public var mix = OperationMix.readsOnly
+  /// Bytes of a key; as few more as the largest number needs.
+  public var keyLength = 9
+  /// Bytes of values.
+  public var valueLengths = ValueLengths.fixed(64)
+  /// Of the published workload that the above is taken from, with what is otherwise than there;
+  /// nil: it is taken from none.
+  public var profile: (name: String, remarks: [String])?
   public var policies: [RackPolicy] = [.home, .replicated]
 
   /// The p99 latency must not be above it. Microseconds.
@@ -70,6 +75,16 @@ public struct RackPlan: Sendable {
 
   public init() {}
 
+  /// Takes over what is known of a published workload. Its skew only if it has one; its keys are as
+  /// popular wherever they lie (`KeySpace.Order.scattered`).
+  public mutating func use(_ profile: WorkloadProfile) {
+    if let alpha = profile.alpha { self.alpha = alpha }
+    mix = profile.mix
+    keyLength = profile.keyLength
+    valueLengths = profile.valueLengths
+    self.profile = (profile.name, [profile.source] + profile.notes)
+  }
+
   static let keySeed: UInt64 = 1
 
   /// What all servers can do together, in operations per second.
@@ -77,10 +92,13 @@ public struct RackPlan: Sendable {
 
   public var popularity: ZipfDistribution { ZipfDistribution(count: keys, alpha: alpha) }
 
+  private var keySpace: KeySpace {
+    KeySpace(count: keys, digits: keyLength - 1, seed: Self.keySeed)
+  }
+
   func placement() -> HomePlacement {
     HomePlacement(
-      popularity: popularity, keys: KeySpace(count: keys, seed: Self.keySeed), hashSeed: hashSeed,
-      servers: servers)
+      popularity: popularity, keys: keySpace, hashSeed: hashSeed, servers: servers)
   }
 
   /// The rack to build for a policy.
@@ -103,8 +121,9 @@ public struct RackPlan: Sendable {
     load.rate = rate
     load.warmUp = UInt64(warmUp * 1e9)
     load.duration = UInt64(seconds * 1e9)
-    load.mix = OperationMix(readShare: readShare)
-    load.valueLengths = .fixed(valueLength)
+    load.keys = keySpace
+    load.mix = mix
+    load.valueLengths = valueLengths
     load.seed = seed
     load.limit = UInt64(p99Limit * 1e3)
     load.progressInterval = 250_000_000

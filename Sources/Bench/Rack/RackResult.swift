@@ -1,5 +1,6 @@
 internal import Foundation
 internal import LoadGenerator
+internal import Workload
 
 /// What one policy carries: of the long measurement at the highest load that holds.
 public struct RackPolicyResult: Sendable, Encodable {
@@ -101,9 +102,13 @@ public struct RackResult: Sendable, Encodable {
   public var servers: Int
   /// Of each server, in operations per second.
   public var capacity: Int
+  /// The published workload; nil: none.
+  public var profile: String?
+  private var profileRemarks: [String]
   public var keys: Int
   public var alpha: Double
   public var readRatio: Double
+  public var keyLength: Int
   public var valueLength: Int
   public var p99LimitMicroseconds: Double
   public var secondsMeasured: Double
@@ -112,10 +117,11 @@ public struct RackResult: Sendable, Encodable {
   public var machine: MachineDescription
 
   enum CodingKeys: String, CodingKey {
-    case results, emulated, servers, keys, alpha, seed, machine
+    case results, emulated, servers, profile, keys, alpha, seed, machine
     case idealHomeShare = "ideal_home_share"
     case capacity = "capacity_ops_per_second"
     case readRatio = "read_ratio"
+    case keyLength = "key_length"
     case valueLength = "value_length"
     case p99LimitMicroseconds = "p99_limit_us"
     case secondsMeasured = "measured_s"
@@ -127,10 +133,13 @@ public struct RackResult: Sendable, Encodable {
     idealHomeShare = placement.idealHomeShare
     servers = plan.servers
     capacity = plan.capacity
+    profile = plan.profile?.name
+    profileRemarks = plan.profile?.remarks ?? []
     keys = plan.keys
     alpha = plan.alpha
-    readRatio = plan.readShare
-    valueLength = plan.valueLength
+    readRatio = plan.mix.readShare
+    keyLength = plan.keyLength
+    valueLength = plan.valueLengths.longest
     p99LimitMicroseconds = plan.p99Limit
     secondsMeasured = plan.seconds
     seed = plan.seed
@@ -178,6 +187,7 @@ public struct RackResult: Sendable, Encodable {
         + "\(Figures.milliseconds(p99LimitMicroseconds)); \(Figures.short(secondsMeasured)) s "
         + "measured."
     ]
+    if let profile { remarks.append("\(profile): " + profileRemarks.joined(separator: "; ") + ".") }
     for result in results {
       guard let processors = result.processors else { continue }
       remarks.append("The machine under `\(result.policy)`: \(processors.text).")

@@ -1,5 +1,6 @@
 import Foundation
 import Testing
+import Workload
 
 @testable import Bench
 @testable import LoadGenerator
@@ -90,7 +91,7 @@ import Testing
     plan.keys = 100_000
     let placement = plan.placement()
     func ideal(_ policy: RackPolicy, reads: Double) -> Double? {
-      plan.readShare = reads
+      plan.mix = OperationMix(readShare: reads)
       return RackBench.ideal(policy, plan, placement, hot: 256)
     }
     let home = try #require(ideal(.home, reads: 1))
