@@ -37,7 +37,7 @@ struct BenchRackCommand: ParsableCommand {
 
   @Option(
     name: [.customLong("alpha"), .customLong("zipf")],
-    help: "Skew of their popularity after Zipf, 0 to 2. Default: the profile's, or 1.2.")
+    help: "Skew of their popularity after Zipf, 0 to 3. Default: the profile's, or 1.2.")
   var alpha: Double?
 
   @Flag(help: "All keys are as popular: --alpha 0.")
@@ -143,7 +143,7 @@ struct BenchRackCommand: ParsableCommand {
     try check((1...32).contains(servers), "--servers: 1 to 32")
     try check((10...1_000_000).contains(capacity), "--capacity: 10 to 1,000,000")
     try check((1...ZipfDistribution.countMax).contains(keys), "--keys: 1 to 100,000,000")
-    try check((0...ZipfDistribution.alphaMax).contains(alpha ?? 0), "--alpha: 0 to 2")
+    try check((0...ZipfDistribution.alphaMax).contains(alpha ?? 0), "--alpha: 0 to 3")
     try check(!uniform || alpha == nil, "give --uniform or --alpha, not both")
     if let profile {
       try check(
@@ -153,7 +153,7 @@ struct BenchRackCommand: ParsableCommand {
       let skew = uniform ? 0 : alpha ?? profile.alpha
       try check(
         skew.map { $0 <= ZipfDistribution.alphaMax } ?? false,
-        "\(profile.name) has \(profile.alpha.map { "a skew of \($0), above 2" } ?? "no published skew")"
+        "\(profile.name) has \(profile.alpha.map { "a skew of \($0), above 3" } ?? "no published skew")"
           + ": give one with --alpha")
     }
     try check(readRatio == nil || writeRatio == nil, "give --read-ratio or --write-ratio, not both")

@@ -52,7 +52,7 @@ import Workload
   @Test(
     "A profile that cannot be used is refused",
     arguments: [
-      ["cluster55"], ["cluster5"], ["cluster43"], ["cluster1"], ["ycsb-f"],
+      ["cluster55"], ["cluster5"], ["cluster43"], ["ycsb-f"],
       ["cluster52", "--read-ratio", "1"], ["cluster52", "--value-length", "10"],
     ])
   func profiles(_ words: [String]) {
