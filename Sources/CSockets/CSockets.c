@@ -2,8 +2,11 @@
 #define _GNU_SOURCE
 #include "CSockets.h"
 
+#include <netinet/in.h>
+#include <netinet/udp.h>
 #include <sched.h>
 #include <stddef.h>
+#include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/prctl.h>
@@ -27,6 +30,18 @@ int csockets_receive(int descriptor, struct csockets_datagram *datagrams, unsign
 int csockets_send(int descriptor, struct csockets_datagram *datagrams, unsigned int count,
                   int flags) {
   return sendmmsg(descriptor, (struct mmsghdr *)datagrams, count, flags);
+}
+
+_Static_assert(CSOCKETS_JOIN_CONTROL == CMSG_SPACE(sizeof(uint16_t)), "room for one length");
+
+void csockets_join(struct csockets_datagram *message, void *control, uint16_t length) {
+  message->header.msg_control = control;
+  message->header.msg_controllen = CSOCKETS_JOIN_CONTROL;
+  struct cmsghdr *segment = CMSG_FIRSTHDR(&message->header);
+  segment->cmsg_level = IPPROTO_UDP;
+  segment->cmsg_type = UDP_SEGMENT;
+  segment->cmsg_len = CMSG_LEN(sizeof length);
+  memcpy(CMSG_DATA(segment), &length, sizeof length);
 }
 
 int csockets_poll_create(void) {

@@ -110,7 +110,8 @@ private struct SocketOutput: ServerOutput {
 
   private let socket: UDPSocket
   private let directory: Endpoint
-  private let batch = DatagramBatch(capacity: 64, datagramLengthMax: WireLimits.datagramLengthMax)
+  private let batch = DatagramBatch(
+    capacity: 64, datagramLengthMax: WireLimits.datagramLengthMax, joinsDatagrams: true)
 
   init(socket: UDPSocket, directory: Endpoint) {
     self.socket = socket

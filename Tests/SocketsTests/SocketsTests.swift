@@ -98,6 +98,62 @@ private func receive(_ count: Int, _ socket: UDPSocket, capacity: Int = 8) throw
     #expect(try receive(2, b).map(\.bytes.count) == [1, 2])
   }
 
+  @Test func joinedDatagramsArriveAsTheyWere() throws {
+    let (a, b, c) = (
+      try UDPSocket(bind: loopback, bufferLength: 1 << 20),
+      try UDPSocket(bind: loopback, bufferLength: 1 << 20),
+      try UDPSocket(bind: loopback, bufferLength: 1 << 20)
+    )
+    let batch = DatagramBatch(capacity: 128, datagramLengthMax: 64, joinsDatagrams: true)
+    var expected: [[UInt8]] = []
+    // Runs of one length, one that ends with a shorter one, one beyond 64, single and empty ones.
+    for (number, length) in ([8, 8, 8, 3, 8, 0, 0, 20, 8] + Array(repeating: 5, count: 70))
+      .enumerated()
+    {
+      let datagram = [UInt8](repeating: UInt8(number), count: length)
+      expected.append(datagram)
+      datagram.withUnsafeBytes { _ = batch.append($0, to: b.local) }
+    }
+    // Two receivers in turn: nothing to join.
+    for number in UInt8(0)..<6 {
+      let datagram = [number, number]
+      if number % 2 == 0 { expected.append(datagram) }
+      datagram.withUnsafeBytes { _ = batch.append($0, to: number % 2 == 0 ? b.local : c.local) }
+    }
+    #expect(try batch.send(on: a) == 85)
+    #expect(batch.isEmpty)
+    let received = try receive(expected.count, b)
+    #expect(received.map(\.bytes) == expected)
+    #expect(received.allSatisfy { $0.sender == a.local })
+    #expect(try receive(3, c).map(\.bytes) == [[1, 1], [3, 3], [5, 5]])
+  }
+
+  @Test func joinedDatagramsOfAConnectedSocketArriveToo() throws {
+    let b = try UDPSocket(bind: loopback)
+    let a = try UDPSocket(connect: b.local)
+    let batch = DatagramBatch(capacity: 8, datagramLengthMax: 64, joinsDatagrams: true)
+    for _ in 0..<3 {
+      for number in UInt8(0)..<5 {
+        batch.append { room in
+          room[0] = number
+          return 1
+        }
+      }
+      #expect(try batch.send(on: a) == 5)
+    }
+    #expect(try receive(15, b).map(\.bytes[0]) == (0..<15).map { UInt8($0 % 5) })
+  }
+
+  @Test func whatCannotBeJoinedGoesOnItsOwn() throws {
+    let (a, b) = (try UDPSocket(bind: loopback), try UDPSocket(bind: loopback))
+    let batch = DatagramBatch(capacity: 8, datagramLengthMax: 70_000, joinsDatagrams: true)
+    // Too long for any datagram, twice: the kernel refuses them joined and alone.
+    for length in [70_000, 70_000, 1, 1] { batch.append(to: b.local) { _ in length } }
+    #expect(try batch.send(on: a) == 2)
+    #expect(batch.refusals == 2)
+    #expect(try receive(2, b).map(\.bytes.count) == [1, 1])
+  }
+
   @Test func aPortInUseIsNamed() throws {
     let first = try UDPSocket(bind: loopback)
     #expect(throws: SocketError.portInUse(first.local)) { try UDPSocket(bind: first.local) }

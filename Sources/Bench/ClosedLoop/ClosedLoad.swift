@@ -75,7 +75,7 @@ final class ClosedLoad<Dialect: LoadDialect> {
     lanes = sockets.map { Lane(socket: $0, window: window) }
     random = RandomSource(seed: seed)
     arrived = DatagramBatch(capacity: window, datagramLengthMax: 2_048)
-    leaving = DatagramBatch(capacity: window, datagramLengthMax: 2_048)
+    leaving = DatagramBatch(capacity: window, datagramLengthMax: 2_048, joinsDatagrams: true)
   }
 
   /// Opens connected sockets for the lanes.

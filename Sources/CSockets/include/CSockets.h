@@ -22,6 +22,13 @@ int csockets_receive(int descriptor, struct csockets_datagram *datagrams, unsign
 int csockets_send(int descriptor, struct csockets_datagram *datagrams, unsigned int count,
                   int flags);
 
+/* Bytes that csockets_join needs behind `control`: CMSG_SPACE of 16 bits. */
+enum { CSOCKETS_JOIN_CONTROL = 24 };
+
+/* Makes one message of several datagrams to one receiver, whose bytes its parts are: the kernel
+ * cuts it into datagrams of `length` bytes, the last of which may be shorter (UDP_SEGMENT). */
+void csockets_join(struct csockets_datagram *message, void *control, uint16_t length);
+
 /* Bits of readiness. */
 enum {
   CSOCKETS_READABLE = 0x001,
