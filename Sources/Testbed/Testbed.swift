@@ -35,7 +35,7 @@ public struct Testbed: Sendable {
   }
 
   /// As `up`, without any process: namespaces, links and addresses only.
-  static func buildNetwork(
+  package static func buildNetwork(
     _ file: TestbedFile, executable: String, progress: (String) -> Void = { _ in }
   ) throws(TestbedError) -> Testbed {
     try requireRoot()

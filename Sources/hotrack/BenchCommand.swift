@@ -7,6 +7,7 @@ struct BenchCommand: ParsableCommand {
     abstract: "Measure the rack and its parts against baselines of the same run.",
     subcommands: [
       BenchDataplaneCommand.self,
+      BenchForwarderCommand.self,
       BenchLoopsCommand.self,
       BenchRackCommand.self,
       BenchServerCommand.self,

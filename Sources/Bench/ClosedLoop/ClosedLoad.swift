@@ -13,6 +13,18 @@ struct ClosedCount {
   /// Of the completed ones; nanoseconds from handing them to the kernel.
   var latency = LatencyHistogram()
 
+  mutating func add(_ other: ClosedCount) {
+    completed += other.completed
+    refused += other.refused
+    lost += other.lost
+    latency.add(other.latency)
+  }
+
+  /// A quantile of the latency; 0 if nothing was completed.
+  func microseconds(_ quantile: Double) -> Double {
+    Double(latency.quantile(quantile) ?? 0) / 1_000
+  }
+
   /// Of all requests, those without the right answer.
   var errorShare: Double {
     let all = completed + refused + lost
@@ -24,8 +36,8 @@ struct ClosedCount {
 /// sends the next when one is answered. One engine for all protocols (`LoadDialect`), so that what
 /// is compared is the other side.
 ///
-/// It never sleeps: a sleeping receiver would make whoever answers pay for waking it up. Belongs to
-/// the thread that runs it.
+/// Unless it is given a poll it never sleeps: a sleeping receiver would make whoever answers pay for
+/// waking it up. Belongs to the thread that runs it.
 final class ClosedLoad<Dialect: LoadDialect> {
   /// Which keys are asked for.
   enum Keys {
@@ -42,6 +54,7 @@ final class ClosedLoad<Dialect: LoadDialect> {
   private var random: RandomSource
   private let arrived: DatagramBatch
   private let leaving: DatagramBatch
+  private let poll: EventPoll?
   /// The next of `Keys.each`.
   private var nextKey = 0
 
@@ -66,14 +79,22 @@ final class ClosedLoad<Dialect: LoadDialect> {
   }
 
   /// `sockets`: connected, one lane each. `window`: requests under way in each; a power of two, at
-  /// most 64.
-  init(_ dialect: Dialect, sockets: [UDPSocket], window: Int, keyCount: Int, seed: UInt64) {
+  /// most 64. `poll`: to sleep in while nothing is there; nothing else may use it.
+  init(
+    _ dialect: Dialect, sockets: [UDPSocket], window: Int, keyCount: Int, seed: UInt64,
+    poll: EventPoll? = nil
+  ) {
     precondition(window >= 1 && window <= 64 && window & (window - 1) == 0)
     self.dialect = dialect
     self.window = window
     self.keyCount = keyCount
     lanes = sockets.map { Lane(socket: $0, window: window) }
     random = RandomSource(seed: seed)
+    self.poll = poll
+    for (index, socket) in sockets.enumerated() {
+      // It fails only where there is no memory for it; then this lane's answers are found late.
+      try? poll?.add(socket.descriptor, token: UInt64(index))
+    }
     arrived = DatagramBatch(capacity: window, datagramLengthMax: 2_048)
     leaving = DatagramBatch(capacity: window, datagramLengthMax: 2_048, joinsDatagrams: true)
   }
@@ -97,9 +118,10 @@ final class ClosedLoad<Dialect: LoadDialect> {
     while true {
       let now = MonotonicClock.now
       guard now < end else { return }
+      try poll?.wait(until: now + 1_000_000) { _, _ in }
       for (index, lane) in lanes.enumerated() {
-        try receive(lane, now: now)
-        try send(lane, index, operation, .random, now: now)
+        try receive(lane, now: poll == nil ? now : MonotonicClock.now)
+        try send(lane, index, operation, .random, now: poll == nil ? now : MonotonicClock.now)
       }
       if now > nextExpiry {
         expire(now: now)

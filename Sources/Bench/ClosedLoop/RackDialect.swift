@@ -1,6 +1,7 @@
 internal import ClientCore
 internal import Glibc
 internal import HotrackClient
+internal import Sockets
 internal import Wire
 
 /// The rack's protocol, as a client speaks it to a directory; or, stamped, as the directory speaks
@@ -86,6 +87,38 @@ struct RackDialect: LoadDialect {
     return reply.operation == .get
       && datagram.holds(
         material.value, at: WireLimits.headerLength + Int(reply.keyLength), isLast: true)
+  }
+}
+
+extension RackDialect {
+  /// Asks a rack for its generation, for a second; nil: it does not answer.
+  static func generation(
+    of rack: Endpoint, in namespace: NetworkNamespace?
+  ) throws(SocketError) -> UInt64? {
+    let socket = try UDPSocket(connect: rack, in: namespace)
+    let poll = try EventPoll()
+    try poll.add(socket.descriptor, token: 0)
+    let (question, answer) = (
+      DatagramBatch(capacity: 1, datagramLengthMax: WireLimits.headerLength),
+      DatagramBatch(capacity: 1, datagramLengthMax: WireLimits.datagramLengthMax)
+    )
+    var header = Header(.hello)
+    header.client = ClientIdentity.fresh()
+    header.sequence = 1
+    header.acknowledged = 1
+    for _ in 0..<20 {
+      question.append { room in
+        header.encode(into: room)
+        return WireLimits.headerLength
+      }
+      try question.send(on: socket)
+      try poll.wait(until: MonotonicClock.now + 50_000_000) { _, _ in }
+      try answer.receive(from: socket)
+      if answer.count == 1, let reply = try? Header(datagram: answer[0]), reply.status == .ok {
+        return reply.generation
+      }
+    }
+    return nil
   }
 }
 

@@ -32,12 +32,34 @@ public enum BenchTestbed {
     return result
   }
 
+  /// As `with`, but namespaces and links only, without any process. Another name is used, so that it
+  /// may be there beside a testbed of `with`, inside of whose body it is to be called.
+  static func network<Result>(
+    _ file: TestbedFile, progress: (String) -> Void, _ body: (inout Testbed) throws -> Result
+  ) throws -> Result {
+    var file = file
+    file.name = "\(prefix)\(getpid())n"
+    var bed = try Testbed.buildNetwork(
+      file, executable: Testbed.ownExecutable(), progress: progress)
+    let result: Result
+    do {
+      result = try body(&bed)
+    } catch {
+      try? Testbed.down(name: bed.name)
+      throw error
+    }
+    progress("removing the network")
+    try Testbed.down(name: bed.name)
+    return result
+  }
+
   private static let prefix = "bench-"
 
   /// Removes what killed benchmarks have left behind.
   private static func removeOrphans() throws(TestbedError) {
     for name in Testbed.names() where name.hasPrefix(prefix) {
-      guard let process = Int32(name.dropFirst(prefix.count)), process > 0,
+      guard let process = Int32(name.dropFirst(prefix.count).prefix(while: \.isNumber)),
+        process > 0,
         kill(process, 0) != 0, errno == ESRCH
       else { continue }
       try Testbed.down(name: name)

@@ -14,8 +14,10 @@ struct BareController {
   private let batch = DatagramBatch(capacity: 4, datagramLengthMax: 2_048)
 
   /// `directory`: the address from which the server takes a controller's messages.
-  init(directory: IPv4Address, server: Endpoint, number: UInt8) throws(SocketError) {
-    socket = try UDPSocket(bind: Endpoint(directory, port: 0))
+  init(
+    directory: IPv4Address, server: Endpoint, number: UInt8, in namespace: NetworkNamespace? = nil
+  ) throws(SocketError) {
+    socket = try UDPSocket(bind: Endpoint(directory, port: 0), in: namespace)
     self.server = server
     self.number = number
     poll = try EventPoll()

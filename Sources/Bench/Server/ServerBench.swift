@@ -1,6 +1,5 @@
 internal import Foundation
 internal import Glibc
-internal import LoadGenerator
 internal import Sockets
 internal import Testbed
 internal import Wire
@@ -189,19 +188,14 @@ public struct ServerBench {
   /// Precondition: `rounds` is not empty, and of one system and operation.
   private static func summary(of rounds: [Round]) -> Result {
     var all = ClosedCount()
-    for round in rounds {
-      all.completed += round.count.completed
-      all.refused += round.count.refused
-      all.lost += round.count.lost
-      all.latency.add(round.count.latency)
-    }
+    for round in rounds { all.add(round.count) }
     return Result(
       system: rounds[0].system, operation: rounds[0].operation,
       operationsPerSecond: median(rounds.map(\.perSecond)),
       operationsPerProcessorSecond: median(rounds.map(\.perProcessorSecond)),
       serverProcessorShare: median(rounds.map { $0.processorSeconds / $0.seconds }),
-      medianMicroseconds: Double(all.latency.quantile(0.5) ?? 0) / 1_000,
-      p99Microseconds: Double(all.latency.quantile(0.99) ?? 0) / 1_000,
+      medianMicroseconds: all.microseconds(0.5),
+      p99Microseconds: all.microseconds(0.99),
       errorShare: all.errorShare)
   }
 }
