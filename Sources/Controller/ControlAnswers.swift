@@ -17,6 +17,10 @@ extension ControllerLoop {
       case .events:
         let since = request.since ?? 0
         answer.events = events.events.filter { $0.number > since }.suffix(try limit(request))
+      case .promotions:
+        let since = request.since ?? 0
+        answer.promotions = promotions.promotions.filter { $0.number > since }
+          .suffix(try limit(request))
       case .promote:
         let key = try request.keyBytes()
         try order(.promote(keyHash: hash(key), key: key))

@@ -6,7 +6,7 @@ internal import Wire
 public struct ControlRequest: Sendable, Equatable, Codable {
   /// What may be asked for.
   public enum Command: String, Sendable, Codable, CaseIterable {
-    case status, keys, servers, counters, events
+    case status, keys, servers, counters, events, promotions
     case promote, demote, retarget, floor, automatic
     case demoteAll = "demote_all"
   }
@@ -18,9 +18,9 @@ public struct ControlRequest: Sendable, Equatable, Codable {
   public var keyHex: String?
   /// With `automatic`: whether the policy promotes and demotes by itself.
   public var on: Bool?
-  /// With `events`: only those with a greater number.
+  /// With `events` and `promotions`: only those with a greater number.
   public var since: UInt64?
-  /// With `keys` and `events`: so many at most; 1,000 unless given.
+  /// With `keys`, `events` and `promotions`: so many at most; 1,000 unless given.
   public var limit: Int?
 
   /// A request for this, with the fields that it needs.
@@ -121,6 +121,7 @@ public struct ControlAnswer: Sendable, Equatable, Codable {
   public var servers: [ControlServer]?
   public var counters: [String: UInt64]?
   public var events: [ControlEvent]?
+  public var promotions: [ControlPromotion]?
 
   static let done = ControlAnswer(ok: true)
 
@@ -238,6 +239,24 @@ public struct ControlServer: Sendable, Equatable, Codable {
   public var replies: UInt64
   /// Requests that it refused since its own start.
   public var refused: UInt64
+}
+
+/// A promotion that was completed, and when its steps were done (docs/protocol.md §8): nanoseconds of
+/// the host's monotonic clock.
+public struct ControlPromotion: Sendable, Equatable, Codable {
+  /// From 1, rising by one.
+  public var number: UInt64
+  /// 16 hexadecimal digits.
+  public var keyHash: String
+  public var home: UInt8
+  /// Decided, or asked for by command.
+  public var askedNs: UInt64
+  /// The entry was published as *adding*, and FENCE sent.
+  public var begunNs: UInt64
+  /// All servers had answered FENCE, and SYNC was sent.
+  public var fencedNs: UInt64
+  /// All servers had answered SYNC; the entry is *hot*, and copies were ordered.
+  public var hotNs: UInt64
 }
 
 /// Something worth telling people.

@@ -30,6 +30,7 @@ package final class ControllerLoop {
   let log: Logger
   var core: ControllerCore
   var events = EventList()
+  var promotions = PromotionLog()
   var rates = RateWindow()
   let startedAt: UInt64
   private let socket: UDPSocket
@@ -157,6 +158,7 @@ package final class ControllerLoop {
       }
     }
     if let failure { throw failure }
+    try handle(.drained(now: now))
     let next = count > Self.samplesMany ? drainInterval / 2 : drainInterval * 2
     drainInterval = min(max(next, Self.drainIntervals.lowerBound), Self.drainIntervals.upperBound)
     nextDrain = now + drainInterval
@@ -212,6 +214,7 @@ package final class ControllerLoop {
     case .notice(let notice):
       tell(notice)
     }
+    promotions.note(effect) { core.promotionAsked($0) }
   }
 
   /// An entry's counts begin at zero with it, whatever was counted at its place before.

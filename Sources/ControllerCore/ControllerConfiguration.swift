@@ -66,13 +66,13 @@ public struct PolicyConfiguration: Sendable {
   /// Whether the policy promotes and demotes by itself.
   public var automatic = true
   /// Keys that are hot at the same time, at most.
-  public var hotKeysMax = 256
+  public var hotKeysMax = 512
   /// A key with this share or more is promoted...
   public var promoteShare = 0.01
   /// ...and a hot key with this share or less is demoted.
   public var demoteShare = 0.003
-  /// A key with this share or more is promoted on the short-term rate, without waiting.
-  public var urgentShare = 0.2
+  /// A key with this share or more of the last 100 ms is promoted at once.
+  public var urgentShare = 0.015
   /// Keys with fewer requests per second are not promoted whatever their share.
   public var minimumRate = 20.0
   /// A key stays hot at least so long, and after a demotion cold. Nanoseconds.
@@ -81,15 +81,16 @@ public struct PolicyConfiguration: Sendable {
   public var interval: UInt64 = 20_000_000
   /// Promotions and demotions by policy: on average per second, and at once.
   public var movesPerSecond = 100.0
-  public var movesBurst = 64.0
+  public var movesBurst = 128.0
   /// Copies of each newest version, beside the server that has it, at most.
   public var copiesMax = 31
   /// How reads of hot keys are spread over the servers that hold them.
   public var readChoice = ReadChoice.load
-  /// Keys that share one batch of transitions, at most.
+  /// Keys that share one batch of transitions, at most; of them, keys that only leave to make room.
   public var batchKeys = 32
+  public var batchDemotions = 8
   /// Samples per second that the data plane is asked for, at most.
-  public var samplesPerSecond = 50_000.0
+  public var samplesPerSecond = 100_000.0
   /// Keys whose rate is estimated at the same time: bounds the memory.
   public var watchedKeys = 2048
   /// Bans of key hashes in force at the same time, at most.

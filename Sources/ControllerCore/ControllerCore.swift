@@ -16,6 +16,7 @@ public struct ControllerCore: Sendable {
 
   var effects: [ControllerEffect] = []
   var now: UInt64 = 0
+  private var lastTick: UInt64 = 0
   var startedAt: UInt64 = 0
   var generation: UInt64 = 1
   /// The rack's counter at the last tick.
@@ -76,7 +77,8 @@ public struct ControllerCore: Sendable {
     case .sample(let hash, let key, let operation, let weight):
       policy.sample(
         hash, key: key, isRead: operation == .get, weight: Double(weight),
-        isHot: entries[hash] != nil)
+        isHot: entries.contains(hash))
+    case .drained(let now): drained(now)
     case .received(let message, let server): receive(message, from: server)
     case .graceElapsed(let token): graceElapsed(token)
     case .versionsReserved(let token, let first): versionsReserved(token, first)
@@ -90,6 +92,12 @@ public struct ControllerCore: Sendable {
   /// The directory entries that `tick` wants readings of, in ascending order.
   public var entriesInUse: [UInt32] { entries.inOrder.map(\.index).sorted() }
 
+  /// When the promotion of a key that is under way was asked for (`now` of the latest event with a
+  /// time); nil: none is.
+  public func promotionAsked(_ keyHash: UInt64) -> UInt64? {
+    batch?.items.first { $0.keyHash == keyHash }?.asked
+  }
+
   /// No transition, recovery or admission is under way or waiting.
   public var isQuiet: Bool {
     serving && batch == nil && recovery == nil && requests.isEmpty
@@ -100,6 +108,7 @@ public struct ControllerCore: Sendable {
 
   private mutating func start(_ now: UInt64) {
     self.now = now
+    lastTick = now
     startedAt = now
     nextFloor = now + configuration.times.floor
     publish(
@@ -118,8 +127,9 @@ public struct ControllerCore: Sendable {
   }
 
   private mutating func tick(_ now: UInt64, _ readings: [EntryReading], _ nextVersion: UInt64) {
-    let elapsed = now - self.now
+    let elapsed = now - lastTick
     self.now = now
+    lastTick = now
     self.nextVersion = nextVersion
     publish(.decayLoads)
     readEntries(readings, elapsed: elapsed)
@@ -127,7 +137,9 @@ public struct ControllerCore: Sendable {
     driveRecovery()
     driveBatch()
     driveFloor()
-    if let interval = policy.advance(to: now) { publish(.setSampleInterval(interval)) }
+    if let interval = policy.advance(to: now, servers: living.count) {
+      publish(.setSampleInterval(interval))
+    }
     decide()
     beginWhatWaits()
   }

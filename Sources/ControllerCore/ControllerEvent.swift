@@ -10,6 +10,9 @@ public enum ControllerEvent: Sendable {
   case tick(now: UInt64, entries: [EntryReading], nextVersion: UInt64)
   /// The data plane saw a request of a client; it stands for `weight` requests.
   case sample(keyHash: UInt64, key: [UInt8], operation: Operation, weight: UInt32)
+  /// Every sample that waited was told: about every millisecond while there are many. `now` as in
+  /// `tick`.
+  case drained(now: UInt64)
   /// An answer of a server; the caller has checked that it came from this server's address.
   case received(Message, server: UInt8)
   /// Every program that ran when the effect `awaitGrace` was applied has finished.

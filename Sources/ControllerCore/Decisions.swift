@@ -26,6 +26,19 @@ extension ControllerCore {
     heatUp()
   }
 
+  /// All samples that were there have been told: what cannot wait for the next round is decided
+  /// now. A key that has just become hot overloads its server every moment that it is not.
+  mutating func drained(_ time: UInt64) {
+    // It may have waited behind a tick.
+    now = max(now, time)
+    if let interval = policy.advance(to: now, servers: living.count) {
+      publish(.setSampleInterval(interval))
+    }
+    guard policy.takeUrgent(), serving, recovery == nil, policy.automatic else { return }
+    heatUp()
+    beginWhatWaits()
+  }
+
   private mutating func adaptDegree(_ entry: Entry) {
     entries.update(entry.keyHash) { $0.nextDegree = now + 200_000_000 }
     // A key without requests stays as it is.
@@ -42,13 +55,19 @@ extension ControllerCore {
   }
 
   private mutating func coolDown() {
-    let limit = configuration.policy.demoteShare * fairRate
+    let (settings, fair) = (configuration.policy, fairRate)
+    let limit = settings.demoteShare * fair
     guard limit > 0 else { return }
+    // Where places run short, a key does not stay for what it was asked a while ago: that keeps
+    // some free for keys that become hot suddenly.
+    let room = settings.hotKeysMax - entries.count - requests.count
+    let shortLimit = room < settings.hotKeysMax / 8 ? settings.promoteShare * fair / 2 : 0
     for entry in entries.inOrder
-    where entry.mode == .hot && !entry.isPinned && entry.want == nil && entry.rate <= limit
-      && now >= entry.hotSince + configuration.policy.minimumStay
+    where entry.mode == .hot && !entry.isPinned && entry.want == nil
+      && (entry.rate <= limit || entry.recent.rate < shortLimit)
+      && now >= entry.hotSince + settings.minimumStay
     {
-      guard policy.takeMove() else { return }
+      guard policy.takeMove(.demote) else { return }
       want(.demote, entry.keyHash, .policy)
     }
   }
@@ -63,20 +82,21 @@ extension ControllerCore {
       if room <= 0 {
         // The place is taken from a key with less than half of its rate; the key itself comes in
         // a later round.
-        guard let coldest = coldest(except: replaced), coldest.rate * 2 < rate, policy.takeMove()
+        guard let coldest = coldest(except: replaced), coldest.rate * 2 < rate,
+          policy.takeMove(.promote)
         else { return }
         replaced.insert(coldest.keyHash)
         want(.demote, coldest.keyHash, .policy)
         continue
       }
-      guard policy.takeMove() else { return }
+      guard policy.takeMove(.promote) else { return }
       room -= 1
       let copies = copies(readShare: key.readShare, rate: rate)
       policy.wasPromoted(key.keyHash)
       requests.append(
         TransitionRequest(
           keyHash: key.keyHash, key: key.key, reason: .policy, degree: copies + 1,
-          copies: UInt8(copies)))
+          copies: UInt8(copies), time: now))
     }
   }
 
@@ -123,7 +143,7 @@ extension ControllerCore {
     requests.append(
       TransitionRequest(
         keyHash: hash, key: key, reason: .command, degree: max(1, degree),
-        copies: UInt8(max(0, degree - 1))))
+        copies: UInt8(max(0, degree - 1)), time: now))
   }
 
   private mutating func demote(_ hash: UInt64) {

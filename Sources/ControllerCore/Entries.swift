@@ -29,6 +29,10 @@ struct Entry: Sendable {
   var reading: EntryReading?
   var reads = DecayingCounter(timeConstant: PolicyState.slowTime)
   var writes = DecayingCounter(timeConstant: PolicyState.slowTime)
+  /// Requests of about the last half second.
+  var recent = DecayingCounter(timeConstant: 0.5)
+  /// What is left in the policy's total of the requests before this entry's were counted.
+  var totalBefore = DecayingCounter(timeConstant: PolicyState.slowTime)
   var nextDegree: UInt64 = 0
   var nextCopyOrder: UInt64 = 0
   var copyPause: UInt64 = 0
@@ -47,6 +51,8 @@ struct EntryTable: Sendable {
   var count: Int { order.count }
   var hashes: [UInt64] { order }
   var inOrder: [Entry] { order.compactMap { byHash[$0] } }
+
+  func contains(_ hash: UInt64) -> Bool { byHash.index(forKey: hash) != nil }
 
   subscript(_ hash: UInt64) -> Entry? {
     get { byHash[hash] }
@@ -88,10 +94,17 @@ extension ControllerCore {
       }
       policy.count(Double(new.reads + new.writes))
       entries.update(reading.keyHash) { entry in
-        entry.reads.advance(by: seconds)
-        entry.writes.advance(by: seconds)
+        if before.reading == nil {
+          entry.totalBefore.add(policy.total.value)
+        } else {
+          entry.reads.advance(by: seconds)
+          entry.writes.advance(by: seconds)
+          entry.recent.advance(by: seconds)
+          entry.totalBefore.advance(by: seconds)
+        }
         entry.reads.add(Double(new.reads))
         entry.writes.add(Double(new.writes))
+        entry.recent.add(Double(new.reads + new.writes))
         entry.reading = reading
       }
       keepWindow(reading)

@@ -6,6 +6,8 @@ struct PolicyState: Sendable {
   /// Seconds: of the rates that rank keys, and of those that notice a sudden change.
   static let slowTime = 2.0
   private static let fastTime = 0.1
+  /// Fewer samples than this prove nothing.
+  private static let samplesLeast = 8.0
 
   private let configuration: PolicyConfiguration
   var automatic: Bool
@@ -23,6 +25,10 @@ struct PolicyState: Sendable {
   private var moves: Double
   private var nextDecision: UInt64 = 0
   private var random: UInt64
+  /// A sample has made a key one that is promoted without waiting, since this was last asked.
+  private var hasUrgent = false
+  /// The fast count from which a key is; as of the last moment that time passed.
+  private var urgentCount = Double.infinity
 
   init(_ configuration: PolicyConfiguration, seed: UInt64) {
     self.configuration = configuration
@@ -39,8 +45,15 @@ struct PolicyState: Sendable {
     samples.add(1)
     // Requests for hot keys are counted exactly, by the directory.
     guard !isHot else { return }
-    keys.add(hash, key: key, weight: weight, isRead: isRead)
+    let (fast, samples) = keys.add(hash, key: key, weight: weight, isRead: isRead)
+    if fast >= urgentCount, samples >= Self.samplesLeast { hasUrgent = true }
     count(weight)
+  }
+
+  /// Whether a key may have become urgent since the last call.
+  mutating func takeUrgent() -> Bool {
+    defer { hasUrgent = false }
+    return hasUrgent
   }
 
   mutating func count(_ requests: Double) {
@@ -48,9 +61,9 @@ struct PolicyState: Sendable {
     totalFast.add(requests)
   }
 
-  /// Lets time pass. Returns the sample interval if it changes: so that about so many samples are
+  /// Lets time pass; `servers` live. Returns the sample interval if it changes: so that about so many samples are
   /// taken per second as the configuration asks for, at most.
-  mutating func advance(to now: UInt64) -> UInt32? {
+  mutating func advance(to now: UInt64, servers: Int) -> UInt32? {
     let seconds = Double(now - (last == 0 ? now : last)) / 1e9
     last = now
     keys.advance(by: seconds)
@@ -58,6 +71,9 @@ struct PolicyState: Sendable {
     totalFast.advance(by: seconds)
     samples.advance(by: seconds)
     moves = min(configuration.movesBurst, moves + seconds * configuration.movesPerSecond)
+    urgentCount = max(
+      configuration.urgentShare * totalFast.value / Double(max(servers, 1)),
+      configuration.minimumRate * Self.fastTime)
     guard now >= lastAdapted + 100_000_000 else { return nil }
     let limit = configuration.samplesPerSecond
     var interval = sampleInterval
@@ -85,9 +101,11 @@ struct PolicyState: Sendable {
     return true
   }
 
-  /// Takes one move from the budget, if there is one.
-  mutating func takeMove() -> Bool {
-    guard moves >= 1 else { return false }
+  /// Takes one move from the budget, if there is one. Demotions leave half of it alone: they can
+  /// wait, and a load that has just changed needs promotions.
+  mutating func takeMove(_ kind: TransitionKind) -> Bool {
+    let least = kind == .demote ? max(1, configuration.movesBurst / 2) : 1
+    guard moves >= least else { return false }
     moves -= 1
     return true
   }
@@ -104,15 +122,12 @@ struct PolicyState: Sendable {
   func candidates(servers: Int) -> [HotKeys.Estimate] {
     guard total.value > 0, servers > 1 else { return [] }
     let slow = configuration.promoteShare * total.value / Double(servers)
-    let fast = configuration.urgentShare * totalFast.value / Double(servers)
-    let minimum = configuration.minimumRate
-    return keys.above(slow: slow, fast: max(fast, .leastNonzeroMagnitude)).filter { key in
+    return keys.above(slow: slow, fast: urgentCount).filter { key in
       guard !isResting(key.keyHash) else { return false }
-      // A handful of samples proves nothing.
-      let isSteady = key.slow >= slow && key.slowSamples >= 8 && rate(of: key) >= minimum
-      let isUrgent =
-        key.fast >= fast && key.fastSamples >= 8 && key.fast / Self.fastTime >= minimum
-      return isSteady || isUrgent
+      let isSteady =
+        key.slow >= slow && key.slowSamples >= Self.samplesLeast
+        && rate(of: key) >= configuration.minimumRate
+      return isSteady || (key.fast >= urgentCount && key.fastSamples >= Self.samplesLeast)
     }
   }
 

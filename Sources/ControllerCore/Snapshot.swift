@@ -11,7 +11,7 @@ extension ControllerCore {
       automatic: policy.automatic, rate: total, sampleInterval: policy.sampleInterval,
       inTransition: batch?.items.count ?? 0, movingSlots: recovery != nil,
       servers: servers.map(serverState),
-      keys: entries.inOrder.map { keyState($0, total: total) }.sorted {
+      keys: entries.inOrder.map { keyState($0) }.sorted {
         $0.rate != $1.rate ? $0.rate > $1.rate : $0.keyHash < $1.keyHash
       },
       totals: totals)
@@ -32,7 +32,9 @@ extension ControllerCore {
       copies: record.totals.copiesStored, refused: record.totals.refused)
   }
 
-  private func keyState(_ entry: Entry, total: Double) -> KeyState {
+  private func keyState(_ entry: Entry) -> KeyState {
+    // Of the requests since its own are counted: rates of different ages do not compare.
+    let total = policy.total.value - entry.totalBefore.value
     let mode: KeyState.Mode =
       switch entry.mode {
       case .adding: .adding
@@ -45,6 +47,6 @@ extension ControllerCore {
       replicas: entry.mode == .adding ? [] : (0..<32).filter { set & bit($0) != 0 },
       version: entry.mode == .adding ? 0 : entry.reading?.completed ?? 0, degree: entry.degree,
       copies: entry.copies, rate: entry.rate, readShare: entry.readShare,
-      share: total > 0 ? entry.rate / total : 0)
+      share: total > 0 ? min(1, (entry.reads.value + entry.writes.value) / total) : 0)
   }
 }

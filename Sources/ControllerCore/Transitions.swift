@@ -9,6 +9,8 @@ struct TransitionRequest: Sendable {
   /// From the policy: how many holders to begin with.
   var degree: Int
   var copies: UInt8
+  /// When it was asked for.
+  var time: UInt64
 }
 
 /// What one server answered to FENCE.
@@ -47,6 +49,8 @@ struct BatchItem: Sendable {
   let keyHash: UInt64
   let key: [UInt8]
   let home: UInt8
+  /// When it was asked for; nil: it followed from something else.
+  var asked: UInt64?
   var stage = Stage.fencing
   /// When FENCE is sent again to those who have not answered.
   var nextSend: UInt64
@@ -79,11 +83,17 @@ extension ControllerCore {
     }
     var items: [BatchItem] = []
     func room() -> Bool { items.count < configuration.policy.batchKeys }
+    var leaving: [BatchItem] = []
     for entry in entries.inOrder where entry.mode == .hot && room() {
       let kind = entry.want ?? (isOutdated(entry) ? .retarget : nil)
       guard let kind, now >= entry.retryAt, entry.basesCooling == 0 else { continue }
       let reason = entry.want == nil ? .serversChanged : entry.wantReason
-      items.append(item(kind, entry.keyHash, entry.key, reason))
+      let item = item(kind, entry.keyHash, entry.key, reason)
+      if kind == .demote, reason == .policy {
+        leaving.append(item)
+      } else {
+        items.append(item)
+      }
     }
     var inserted: [UInt64: TransitionRequest] = [:]
     while !requests.isEmpty, room() {
@@ -91,7 +101,13 @@ extension ControllerCore {
       guard entries[request.keyHash] == nil, inserted[request.keyHash] == nil else { continue }
       inserted[request.keyHash] = request
       items.append(item(.promote, request.keyHash, request.key, request.reason))
+      items[items.count - 1].asked = request.time
     }
+    // Keys that only grow cold: after those that overload a server, and few at a time, since the
+    // next such key waits for the end of the batch.
+    let leavingMax = min(
+      configuration.policy.batchDemotions, configuration.policy.batchKeys - items.count)
+    items += leaving.prefix(leavingMax)
     guard !items.isEmpty else { return }
     items = freeze(items, inserted)
     guard !items.isEmpty else { return }
@@ -476,7 +492,8 @@ extension ControllerCore {
       if item.kind == .promote, item.reason == .command {
         requests.append(
           TransitionRequest(
-            keyHash: item.keyHash, key: item.key, reason: .command, degree: 1, copies: 0))
+            keyHash: item.keyHash, key: item.key, reason: .command, degree: 1, copies: 0,
+            time: now))
       }
     }
   }

@@ -57,15 +57,20 @@ public struct HotKeys: Sendable {
   /// Keys watched now.
   public var count: Int { places.count }
 
-  /// Counts a sampled request that stands for `weight` of them.
-  public mutating func add(_ keyHash: UInt64, key: [UInt8], weight: Double, isRead: Bool) {
-    let index = placeOfHash[keyHash] ?? take(keyHash, key)
+  /// Counts a sampled request that stands for `weight` of them, and returns the key's fast count
+  /// and the samples behind it. `key` is asked for only when the key was not watched before.
+  @discardableResult
+  public mutating func add(
+    _ keyHash: UInt64, key: @autoclosure () -> [UInt8], weight: Double, isRead: Bool
+  ) -> (fast: Double, samples: Double) {
+    let index = placeOfHash[keyHash] ?? take(keyHash, key())
     places[index].slow += weight * slowInflation
     places[index].fast += weight * fastInflation
     places[index].slowSamples += slowInflation
     places[index].fastSamples += fastInflation
     if isRead { places[index].reads += weight * slowInflation }
     siftDown(places[index].heapIndex)
+    return (places[index].fast / fastInflation, places[index].fastSamples / fastInflation)
   }
 
   /// Lets time pass; 0 or more seconds.
@@ -93,7 +98,8 @@ public struct HotKeys: Sendable {
     placeOfHash[keyHash].map { estimate(at: $0) }
   }
 
-  /// The keys with at least this slow or this fast count, most counts first; equal ones by hash.
+  /// The keys with at least this slow or this fast count, those that are asked for most first (by
+  /// count and time, whichever of the two says more); equal ones by hash.
   public func above(slow: Double, fast: Double) -> [Estimate] {
     var found: [Estimate] = []
     for index in places.indices {
@@ -104,10 +110,12 @@ public struct HotKeys: Sendable {
       found.append(estimate(at: index))
     }
     return found.sorted {
-      let (a, b) = (max($0.slow, $0.fast), max($1.slow, $1.fast))
+      let (a, b) = (rate($0), rate($1))
       return a != b ? a > b : $0.keyHash < $1.keyHash
     }
   }
+
+  private func rate(_ key: Estimate) -> Double { max(key.slow / slowTime, key.fast / fastTime) }
 
   private func estimate(at index: Int) -> Estimate {
     let place = places[index]

@@ -52,6 +52,81 @@ import Wire
     #expect(rack.now - start <= 100_000_000)
   }
 
+  @Test func aKeyThatBecomesHotIsDecidedAboutAsSoonAsItsSamplesAreTold() {
+    let rack = automaticRack()
+    func sample(_ hash: UInt64) {
+      rack.handle(.sample(keyHash: hash, key: testKey(hash), operation: .get, weight: 1))
+    }
+    // Many keys, each asked for once.
+    for number in UInt64(1)...4000 {
+      sample(hash(homeOf: 0, of: 4, number: 1000 + number))
+      if number % 4 == 0 { rack.advance() }
+    }
+    let hot = hash(homeOf: 1, of: 4, number: 999)
+    rack.handle(.drained(now: rack.now))
+    for _ in 0..<7 { sample(hot) }
+    rack.handle(.drained(now: rack.now))
+    #expect(rack.mode(hot) == nil)
+    for _ in 0..<2 { sample(hot) }
+    rack.handle(.drained(now: rack.now))
+    #expect(rack.mode(hot) == .adding)
+    #expect(rack.core.promotionAsked(hot) == rack.now)
+    #expect(rack.core.entries.count == 1)
+    rack.run { rack.mode(hot) == .hot }
+    #expect(rack.core.promotionAsked(hot) == nil)
+  }
+
+  @Test func aFloodOfKeysThatEachSeemHotIsPromotedNoFasterThanTheBudget() {
+    let rack = TestRack(servers: 4) {
+      $0.policy.automatic = true
+      $0.policy.movesBurst = 4
+      $0.policy.movesPerSecond = 10
+      $0.capacity = 4096
+    }
+    rack.serve()
+    for number in UInt64(1)...500 {
+      let key = hash(homeOf: Int(number % 4), of: 4, number: number)
+      for _ in 0..<20 {
+        rack.handle(.sample(keyHash: key, key: testKey(key), operation: .get, weight: 1))
+      }
+      rack.handle(.drained(now: rack.now))
+      rack.advance()
+    }
+    let totals = rack.core.state.totals
+    #expect(totals.promotions >= 4 && totals.promotions + totals.demotions <= 10)
+  }
+
+  @Test func whereRoomIsShortKeysThatWereHotAWhileAgoLeaveEarlier() {
+    func hotAfterAChange(hotKeysMax: Int) -> Int {
+      let rack = TestRack(servers: 4) {
+        $0.policy.automatic = true
+        $0.policy.hotKeysMax = hotKeysMax
+        $0.policy.minimumStay = 500_000_000
+      }
+      rack.serve()
+      let keys = (0..<8).map { hash(homeOf: $0 % 4, of: 4, number: UInt64($0) + 1) }
+      load(
+        rack, Dictionary(uniqueKeysWithValues: keys.map { ($0, 500.0) }), milliseconds: 1500)
+      #expect(rack.core.state.keys.count == 8)
+      load(rack, [keys[0]: 4000], milliseconds: 4000)
+      return rack.core.state.keys.count
+    }
+    #expect(hotAfterAChange(hotKeysMax: 64) == 8)
+    #expect(hotAfterAChange(hotKeysMax: 8) == 1)
+  }
+
+  @Test func theShareOfAKeyIsRightFromTheBeginning() {
+    let rack = automaticRack()
+    rack.run(milliseconds: 3000)
+    let key = hash(homeOf: 1, of: 4, number: 1)
+    var rates: [UInt64: Double] = [key: 1000]
+    for number in UInt64(2)...31 { rates[hash(homeOf: 0, of: 4, number: number)] = 100 / 3 }
+    rack.promote(key)
+    load(rack, rates, milliseconds: 300)
+    let share = rack.core.state.keys.first { $0.keyHash == key }?.share ?? 0
+    #expect(share > 0.45 && share < 0.55)
+  }
+
   @Test func aKeyThatIsOnlyWrittenHasNoCopiesAndOneThatIsOnlyReadIsEverywhere() {
     #expect(Degree.copies(readShare: 0, rate: 1000, fairRate: 1000, servers: 16) == 0)
     #expect(Degree.copies(readShare: 0.5, rate: 5000, fairRate: 1000, servers: 16) == 0)

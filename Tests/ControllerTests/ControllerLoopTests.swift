@@ -101,6 +101,12 @@ struct ControllerLoopTests {
         return try controller.keys().first?.mode == .hot
       })
     #expect(try controller.keys().map(\.key) == ["hot"])
+    let promotion = try #require(
+      try controller.ask(ControlRequest(.promotions)).promotions?.first)
+    #expect(promotion.number == 1 && promotion.keyHash == hexadecimal(hash))
+    #expect(promotion.askedNs <= promotion.begunNs && promotion.begunNs <= promotion.fencedNs)
+    #expect(promotion.fencedNs <= promotion.hotNs)
+    #expect(try controller.ask(ControlRequest(.promotions, since: 1)).promotions == [])
     let collision = SampleRecord(
       kind: .collision, keyHash: hash, operation: .get, weight: 1, key: [])
     controller.plane.samples.withLock { $0.append(collision) }

@@ -155,6 +155,7 @@ extension RackWorld {
       .sample(
         keyHash: message.header.keyHash, key: message.key, operation: message.header.operation,
         weight: watch.sampleInterval))
+    give(.drained(now: controller.clock.reading(at: scheduler.now)))
   }
 
   static func header(of datagram: [UInt8]) -> Header? {
