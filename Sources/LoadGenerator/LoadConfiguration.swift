@@ -28,6 +28,9 @@ public struct LoadConfiguration: Sendable {
   /// Of arrivals, keys and kinds.
   public var seed: UInt64 = 1
 
+  /// Is told which server answered which request; nil: nobody wants to know.
+  public var record: LoadRecord?
+
   /// A later answer counts as beyond the limit.
   public var limit: UInt64 = 50_000_000
   /// After which an operation counts as lost, and a late answer is not awaited any more.

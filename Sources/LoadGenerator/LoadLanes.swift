@@ -16,6 +16,8 @@ struct LoadRequest {
   fileprivate(set) var firstGeneration: UInt64 = 0
   /// The known generation that its last attempt carried.
   fileprivate(set) var sentGeneration: UInt64 = 0
+  /// When its last attempt was sent.
+  fileprivate(set) var sentAt: UInt64 = 0
   fileprivate(set) var attempts = 0
   fileprivate(set) var refusals = 0
 }
@@ -125,8 +127,9 @@ struct LoadLanes {
   }
 
   /// The header of the next attempt, which is to be sent now; lengths are the sender's to fill in.
-  mutating func header(of ticket: LoadTicket) -> Header {
+  mutating func header(of ticket: LoadTicket, now: UInt64 = 0) -> Header {
     let index = place(ticket)
+    requests[index].sentAt = now
     requests[index].sentGeneration = knownGeneration
     requests[index].attempts += 1
     let request = requests[index]

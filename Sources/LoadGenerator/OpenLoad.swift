@@ -76,7 +76,10 @@ public final class OpenLoad {
       try receive()
       now = MonotonicClock.now
       sendAgain(now: now)
-      lanes.expire(dueBefore: now - min(configuration.timeout, now)) { tally.timedOut($0) }
+      lanes.expire(dueBefore: now - min(configuration.timeout, now)) {
+        tally.timedOut($0)
+        configuration.record?.ended($0)
+      }
       if stop.isStopped { measuredEnd = min(measuredEnd, now - min(start, now)) }
       try sendArrivals()
       try keepHearing(now: now)
@@ -149,7 +152,8 @@ public final class OpenLoad {
   /// Puts the next attempt into the batch. Without room there it is a lost datagram.
   private func send(_ ticket: LoadTicket) {
     guard let request = lanes[ticket] else { return }
-    var header = lanes.header(of: ticket)
+    let now = configuration.record == nil ? 0 : MonotonicClock.now
+    var header = lanes.header(of: ticket, now: now)
     let (keyLength, valueLength) = (configuration.keys.keyLength, request.operation.valueLength)
     header.keyLength = UInt16(keyLength)
     header.valueLength = UInt16(valueLength)
@@ -187,11 +191,16 @@ public final class OpenLoad {
       switch lanes.receive(header, now: now) {
       case .ignored, .greeted, .later: break
       case .again(let ticket): again.append(ticket)
-      case .completed(let request): tally.completed(request, by: header, now: now)
-      case .shed(let request): tally.shed(request, by: header)
+      case .completed(let request):
+        tally.completed(request, by: header, now: now)
+        configuration.record?.answered(request, by: header.server, now: now)
+      case .shed(let request):
+        tally.shed(request, by: header)
+        configuration.record?.ended(request)
       case .failed(let request, let status):
         if status == .wrongHash { seedIsWrong = true }
         tally.failed(request)
+        configuration.record?.ended(request)
       }
     }
     sendWaitingAgain()

@@ -7,9 +7,11 @@ struct BenchCommand: ParsableCommand {
     abstract: "Measure the rack and its parts against baselines of the same run.",
     subcommands: [
       BenchDataplaneCommand.self,
+      BenchFlappingCommand.self,
       BenchForwarderCommand.self,
       BenchLoopsCommand.self,
       BenchRackCommand.self,
+      BenchReactionCommand.self,
       BenchServerCommand.self,
     ])
 }

@@ -134,6 +134,25 @@ private func ended(_ report: LoadReport) -> UInt64 {
     }
   }
 
+  @Test("the record has every measured request, with its server and its key")
+  func record() async throws {
+    try await ScriptedRack.running { rack in
+      var load = configuration(rack.endpoint)
+      let record = LoadRecord(capacity: 10)
+      load.record = record
+      let report = try await run(load)
+      #expect(UInt64(record.requests.count) == report.offered)
+      for server in report.servers {
+        #expect(
+          UInt64(record.requests.count { Int($0.server) == server.server }) == server.completed)
+      }
+      #expect(record.requests.allSatisfy { $0.answered >= $0.sent })
+      let hottest = load.keys.number(ofRank: 0)
+      // A quarter.
+      #expect(record.requests.count { Int($0.key) == hottest } > record.requests.count / 8)
+    }
+  }
+
   @Test("progress tells of everything once")
   func progress() async throws {
     try await ScriptedRack.running { rack in
