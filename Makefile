@@ -31,6 +31,10 @@ demo: build ## Bring up a rack of 8 servers; compare plain hashing with the dire
 test: deps ## Run every test: units, packets, simulation, namespaces, a linearizability run
 	dev/run-tests
 
+.PHONY: models
+models: deps ## Check the SPIN models of the protocol, and that each variant without a rule fails
+	models/check
+
 .PHONY: soak
 soak: build ## Simulate 100,000 seeds, then repeat the linearizability run ten times
 	$(BINARY) simulate --seeds 1..100000 --jobs $$(nproc)
