@@ -70,59 +70,90 @@ DIRECTORY_INLINE __u32 directory_target_index(__u64 client, __u64 sequence) {
   return (__u32)((x ^ (x >> 32)) >> 8) & (DIRECTORY_TARGETS - 1);
 }
 
-DIRECTORY_INLINE __u32 directory_popcount(__u32 x) {
-  x = x - ((x >> 1) & 0x55555555u);
-  x = (x & 0x33333333u) + ((x >> 2) & 0x33333333u);
-  x = (x + (x >> 4)) & 0x0f0f0f0fu;
-  return (x * 0x01010101u) >> 24;
+/*
+ * Of the bits of a set, byte by byte: byte i of the result counts those in bytes 0 to i. What
+ * follows from it is arithmetic on bytes side by side, without branches: random choices mislead the
+ * processor's prediction, and each branch doubles the paths that the kernel's verifier walks.
+ */
+DIRECTORY_INLINE __u32 directory_counts(__u32 set) {
+  set = set - ((set >> 1) & 0x55555555u);
+  set = (set & 0x33333333u) + ((set >> 2) & 0x33333333u);
+  set = (set + (set >> 4)) & 0x0f0f0f0fu;
+  return set * 0x01010101u;
 }
 
+DIRECTORY_INLINE __u32 directory_popcount(__u32 set) {
+  return directory_counts(set) >> 24;
+}
+
+#define DIRECTORY_BYTES      0x0101010101010101ull /* a one in each byte */
+#define DIRECTORY_BYTES_HIGH 0x8080808080808080ull
+#define DIRECTORY_BYTES_BITS 0x8040201008040201ull /* bit i in byte i */
+
 /*
- * One halving step of directory_select: if the lower half of the bits has at most `rank` members,
- * it goes on in the upper one. Without a branch: every branch here would double the paths that the
- * kernel's verifier walks. The empty assembly keeps the compiler from making one of it.
+ * The number of the rank-th set bit (rank from 0, below the population count); `counts` is
+ * directory_counts(set). First the byte, then the bit in it: those whose counts do not exceed the
+ * rank lie below it. A byte's comparison is in its highest bit: 0x80 + rank - count.
  */
-#define DIRECTORY_SELECT_STEP(power)                                \
-  do {                                                              \
-    count = directory_popcount(set & ((1u << (1 << (power))) - 1)); \
-    above = ((rank - count) >> 31) ^ 1; /* 1 if rank >= count */    \
-    __asm__("" : "+r"(above));                                      \
-    rank -= count * above;                                          \
-    above <<= (power);                                              \
-    position += above;                                              \
-    set >>= above & 31;                                             \
-  } while (0)
+DIRECTORY_INLINE __u32 directory_select_counted(__u32 set, __u32 counts, __u32 rank) {
+  __u32 below = (((rank * 0x01010101u) | 0x80808080u) - counts) >> 7 & 0x01010101u;
+  __u32 shift = (below * 0x01010101u) >> 24 << 3;
+  __u64 bits;
 
-/* The number of the rank-th set bit (rank from 0, below the population count). */
+  rank -= (__u32)(((__u64)counts << 8) >> (shift & 31)) & 0xff;
+  bits = ((__u64)(set >> (shift & 31)) & 0xff) * DIRECTORY_BYTES & DIRECTORY_BYTES_BITS;
+  bits = ((bits + 0x7f * DIRECTORY_BYTES) >> 7 & DIRECTORY_BYTES) * DIRECTORY_BYTES;
+  bits = ((rank * DIRECTORY_BYTES | DIRECTORY_BYTES_HIGH) - bits) >> 7 & DIRECTORY_BYTES;
+  return (shift + (__u32)((bits * DIRECTORY_BYTES) >> 56)) & (HOTRACK_SERVERS_MAX - 1);
+}
+
 DIRECTORY_INLINE __u32 directory_select(__u32 set, __u32 rank) {
-  __u32 position = 0, count, above;
+  return directory_select_counted(set, directory_counts(set), rank);
+}
 
-  DIRECTORY_SELECT_STEP(4);
-  DIRECTORY_SELECT_STEP(3);
-  DIRECTORY_SELECT_STEP(2);
-  DIRECTORY_SELECT_STEP(1);
-  DIRECTORY_SELECT_STEP(0);
-  return position & (HOTRACK_SERVERS_MAX - 1);
+/* Keeps the compiler from knowing a value, and so from making a branch of arithmetic. */
+#define DIRECTORY_HIDE(x) __asm__("" : "+r"(x))
+
+/* `a` or, if `second` is 1, `b`. */
+DIRECTORY_INLINE __u32 directory_either(__u32 a, __u32 b, __u32 second) {
+  __u32 mask = 0 - second;
+
+  DIRECTORY_HIDE(mask);
+  return a ^ ((a ^ b) & mask);
+}
+
+/* 1 if a < b, without a branch. */
+DIRECTORY_INLINE __u32 directory_is_less(__u32 a, __u32 b) {
+  __u64 difference = (__u64)a - b;
+
+  DIRECTORY_HIDE(difference);
+  return (__u32)(difference >> 63);
 }
 
 /* Two random members, the one with less load (power of two choices). `set` is not empty. */
 DIRECTORY_INLINE __u32 directory_choose(DIRECTORY *d, __u32 set) {
-  __u32 count = directory_popcount(set);
+  __u32 counts = directory_counts(set), count = counts >> 24;
   __u32 first, second, random;
   struct directory_load *a, *b;
 
   if (count == 1)
-    return directory_select(set, 0);
+    return directory_select_counted(set, counts, 0);
   random = directory_random(d);
-  first = directory_select(set, ((random & 0xffffu) * count) >> 16);
+  first = ((random & 0xffffu) * count) >> 16;
   /* The second is drawn from the others, so that two choices are always two. */
-  set &= ~(1u << first);
-  second = directory_select(set, ((random >> 16) * (count - 1)) >> 16);
+  second = ((random >> 16) * (count - 1)) >> 16;
+  second += directory_is_less(second, first) ^ 1;
+  /* Where all servers are members, as of keys that are read and seldom written, the rank is it. */
+  if (set & (set + 1)) {
+    first = directory_select_counted(set, counts, first);
+    second = directory_select_counted(set, counts, second);
+  }
   a = directory_load_at(d, first);
   b = directory_load_at(d, second);
   if (!a || !b)
     return first;
-  return DIRECTORY_READ(b->load) < DIRECTORY_READ(a->load) ? second : first;
+  return directory_either(first, second,
+                          directory_is_less(DIRECTORY_READ(b->load), DIRECTORY_READ(a->load)));
 }
 
 /* A member of a hot key's replica set for a read. `set` is not empty. */
@@ -137,23 +168,34 @@ DIRECTORY_INLINE __u32 directory_choose_reader(DIRECTORY *d, struct directory_co
   return directory_select(set, turn % (count ? count : 1));
 }
 
+/* Where the entry of a key hash is. */
+struct directory_place {
+  struct directory_detail *detail; /* null: there is none */
+  __u64 *word;
+};
+
 /* Finds the entry of a key hash. Returns its index, or DIRECTORY_NO_ENTRY. */
-DIRECTORY_INLINE __u32 directory_find(DIRECTORY *d, struct directory_control *control,
-                                      __u64 key_hash, struct directory_bucket **bucket) {
-  __u32 mask = control->bucket_mask;
-  __u32 index;
+DIRECTORY_INLINE __u32 directory_find(DIRECTORY *d, __u64 key_hash, struct directory_place *place) {
+  struct directory_bucket *buckets = directory_buckets_of(d), *bucket;
+  struct directory_detail *details = directory_details_of(d);
+  __u32 mask = directory_bucket_mask(d), index;
   int choice, way;
 
+  place->detail = 0;
+  place->word = 0;
+  if (!buckets || !details)
+    return DIRECTORY_NO_ENTRY;
 #pragma clang loop unroll(full)
   for (choice = 0; choice < 2; choice++) {
     index = (choice ? (__u32)(key_hash >> 32) : (__u32)key_hash) & mask;
-    *bucket = directory_bucket_at(d, index);
-    if (!*bucket)
-      return DIRECTORY_NO_ENTRY;
+    bucket = &buckets[index];
 #pragma clang loop unroll(full)
     for (way = 0; way < DIRECTORY_WAYS; way++)
-      if (DIRECTORY_READ_ACQUIRE((*bucket)->key_hash[way]) == key_hash)
+      if (DIRECTORY_READ_ACQUIRE(bucket->key_hash[way]) == key_hash) {
+        place->detail = &details[index * DIRECTORY_WAYS + way];
+        place->word = &bucket->word[way];
         return index * DIRECTORY_WAYS + way;
+      }
   }
   return DIRECTORY_NO_ENTRY;
 }
@@ -220,10 +262,9 @@ DIRECTORY_INLINE void directory_steer(DIRECTORY *d, struct directory_control *co
 DIRECTORY_INLINE void directory_on_request(DIRECTORY *d, const struct directory_request *request,
                                            struct directory_decision *decision) {
   struct directory_control *control = directory_control_of(d);
-  struct directory_bucket *bucket = 0;
-  struct directory_detail *detail = 0;
+  struct directory_place place;
   struct directory_slot *slot;
-  __u32 entry, mode = DIRECTORY_EMPTY, alive;
+  __u32 mode = DIRECTORY_EMPTY, alive, readers;
   __u8 *target;
   __u64 word;
   int is_read = directory_is_read(request->operation);
@@ -248,29 +289,28 @@ DIRECTORY_INLINE void directory_on_request(DIRECTORY *d, const struct directory_
     return;
   }
 
-  entry = directory_find(d, control, request->key_hash, &bucket);
-  if (entry != DIRECTORY_NO_ENTRY) {
-    detail = directory_detail_at(d, entry);
-    if (!detail)
-      entry = DIRECTORY_NO_ENTRY;
-    else
-      mode = DIRECTORY_READ_ACQUIRE(detail->mode);
-  }
-  decision->entry = entry;
+  decision->entry = directory_find(d, request->key_hash, &place);
+  if (place.detail)
+    mode = DIRECTORY_READ_ACQUIRE(place.detail->mode);
   if (DIRECTORY_FAULT(d, DIRECTORY_FAULT_GENERATION_LATE))
     decision->generation = DIRECTORY_READ_ACQUIRE(control->generation);
 
-  if (is_read && detail && (mode == DIRECTORY_HOT || mode == DIRECTORY_REMOVING)) {
+  if (is_read && place.detail && (mode == DIRECTORY_HOT || mode == DIRECTORY_REMOVING)) {
     /* Version and set come from one load: together they were true at one moment. */
-    word = DIRECTORY_READ_ACQUIRE(bucket->word[entry & (DIRECTORY_WAYS - 1)]);
-    alive = DIRECTORY_READ(control->alive) & directory_word_set(word);
-    decision->version = directory_word_version(detail, word);
+    word = DIRECTORY_READ_ACQUIRE(*place.word);
+    alive = readers = DIRECTORY_READ(control->alive);
+    DIRECTORY_HIDE(readers);
+    /* A branch on purpose: where every server is a member, as of keys that are much read, it is
+       foretold, and the choice of one does not wait for the entry. */
+    if ((alive & directory_word_set(word)) != alive)
+      readers = alive & directory_word_set(word);
+    decision->version = directory_word_version(place.detail, word);
     decision->replicated = 1;
-    if (!alive) {
+    if (!readers) {
       directory_answer(decision, HOTRACK_BUSY, COUNTER_BUSY_NO_REPLICA);
       return;
     }
-    directory_steer(d, control, directory_choose_reader(d, control, detail, alive),
+    directory_steer(d, control, directory_choose_reader(d, control, place.detail, readers),
                     COUNTER_HOT_READ, decision);
     return;
   }
@@ -296,12 +336,12 @@ DIRECTORY_INLINE void directory_on_request(DIRECTORY *d, const struct directory_
   }
   decision->version =
       request->forwarded ? request->version : DIRECTORY_FETCH_ADD(&control->next_version, 1);
-  if (mode == DIRECTORY_HOT && detail) {
+  if (mode == DIRECTORY_HOT && place.detail) {
     __u32 index = directory_target_index(request->client, request->sequence);
 
     if (DIRECTORY_FAULT(d, DIRECTORY_FAULT_RETRY_ANYWHERE))
       index = directory_random(d) & (DIRECTORY_TARGETS - 1);
-    target = directory_target_at(d, DIRECTORY_READ(detail->targets), index);
+    target = directory_target_at(d, DIRECTORY_READ(place.detail->targets), index);
     if (!target) {
       directory_drop(decision, COUNTER_DROP_NOT_SERVING);
       return;
@@ -311,7 +351,7 @@ DIRECTORY_INLINE void directory_on_request(DIRECTORY *d, const struct directory_
                     request->forwarded ? COUNTER_FORWARDED_WRITE : COUNTER_HOT_WRITE, decision);
     if (decision->action == DIRECTORY_STEER)
       decision->copy_targets = directory_copy_targets(
-          DIRECTORY_READ(detail->copies), decision->server, decision->version,
+          DIRECTORY_READ(place.detail->copies), decision->server, decision->version,
           control->server_count, DIRECTORY_READ(control->alive));
     return;
   }
@@ -329,16 +369,15 @@ enum directory_record_result {
 
 /* Records that `server` holds `version`: completed version and replica set change in one swap. */
 DIRECTORY_INLINE int directory_record(DIRECTORY *d, struct directory_control *control,
-                                      struct directory_bucket *bucket,
-                                      struct directory_detail *detail, __u32 way, __u64 version,
+                                      const struct directory_place *place, __u64 version,
                                       __u32 server) {
   __u64 word, next, base, completed;
   __u32 bit = 1u << (server & (HOTRACK_SERVERS_MAX - 1));
   int attempt;
 
   for (attempt = 0; attempt < DIRECTORY_SWAP_ATTEMPTS; attempt++) {
-    word = DIRECTORY_READ_ACQUIRE(bucket->word[way]);
-    base = DIRECTORY_READ(detail->base[directory_word_base(word)]);
+    word = DIRECTORY_READ_ACQUIRE(*place->word);
+    base = DIRECTORY_READ(place->detail->base[directory_word_base(word)]);
     completed = base + directory_word_offset(word);
     if (version < completed)
       return DIRECTORY_RECORDED;
@@ -353,10 +392,10 @@ DIRECTORY_INLINE int directory_record(DIRECTORY *d, struct directory_control *co
       next = directory_word(directory_word_base(word), (__u32)(version - base), bit);
     }
     if (DIRECTORY_FAULT(d, DIRECTORY_FAULT_TORN_WORD)) {
-      DIRECTORY_TORN_STORE(&bucket->word[way], next);
+      DIRECTORY_TORN_STORE(place->word, next);
       return DIRECTORY_RECORDED;
     }
-    if (DIRECTORY_SWAP(&bucket->word[way], word, next))
+    if (DIRECTORY_SWAP(place->word, word, next))
       return DIRECTORY_RECORDED;
   }
   return DIRECTORY_RECORD_CONTENDED;
@@ -407,8 +446,7 @@ DIRECTORY_INLINE int directory_refuses_report(DIRECTORY *d, struct directory_con
 DIRECTORY_INLINE void directory_on_report(DIRECTORY *d, const struct directory_report *report,
                                           struct directory_decision *decision) {
   struct directory_control *control = directory_control_of(d);
-  struct directory_bucket *bucket = 0;
-  struct directory_detail *detail;
+  struct directory_place place;
   struct directory_load *load;
   __u32 mode;
   int counts, result;
@@ -428,15 +466,13 @@ DIRECTORY_INLINE void directory_on_report(DIRECTORY *d, const struct directory_r
   if (DIRECTORY_FAULT(d, DIRECTORY_FAULT_READ_REPLIES_IGNORED) &&
       directory_is_read(report->operation))
     counts = 0;
-  decision->entry = directory_find(d, control, report->key_hash, &bucket);
-  if (counts && decision->entry != DIRECTORY_NO_ENTRY) {
-    detail = directory_detail_at(d, decision->entry);
-    mode = detail ? DIRECTORY_READ_ACQUIRE(detail->mode) : DIRECTORY_EMPTY;
-    if (detail && (mode == DIRECTORY_HOT || mode == DIRECTORY_REMOVING) &&
-        (report->generation >= DIRECTORY_READ(detail->since) ||
+  decision->entry = directory_find(d, report->key_hash, &place);
+  if (counts && place.detail) {
+    mode = DIRECTORY_READ_ACQUIRE(place.detail->mode);
+    if ((mode == DIRECTORY_HOT || mode == DIRECTORY_REMOVING) &&
+        (report->generation >= DIRECTORY_READ(place.detail->since) ||
          DIRECTORY_FAULT(d, DIRECTORY_FAULT_SINCE_IGNORED))) {
-      result = directory_record(d, control, bucket, detail, decision->entry & (DIRECTORY_WAYS - 1),
-                                report->version, report->server);
+      result = directory_record(d, control, &place, report->version, report->server);
       if (result != DIRECTORY_RECORDED) {
         directory_drop(decision, result == DIRECTORY_RECORD_CONTENDED
                                      ? COUNTER_DROP_CONTENDED
@@ -465,10 +501,11 @@ DIRECTORY_INLINE void directory_on_report(DIRECTORY *d, const struct directory_r
  * HOTRACK_NO_SERVER: nobody lacks it. Such a copy is as good as lost, and spares a server the work.
  */
 DIRECTORY_INLINE __u32 directory_choose_copy_target(DIRECTORY *d, struct directory_control *control,
-                                                    struct directory_detail *detail, __u64 word,
+                                                    const struct directory_place *place,
                                                     const struct directory_report *report,
                                                     __u32 named) {
-  __u64 completed = directory_word_version(detail, word);
+  __u64 word = DIRECTORY_READ_ACQUIRE(*place->word);
+  __u64 completed = directory_word_version(place->detail, word);
   __u32 count = control->server_count, other = named + count / 2, candidates = 1u << (named & 31);
   struct directory_load *a, *b;
 
@@ -477,7 +514,7 @@ DIRECTORY_INLINE __u32 directory_choose_copy_target(DIRECTORY *d, struct directo
   if (other >= count)
     other -= count;
   other &= HOTRACK_SERVERS_MAX - 1;
-  if (DIRECTORY_READ(detail->copies) <= count / 2 && other != report->server)
+  if (DIRECTORY_READ(place->detail->copies) <= count / 2 && other != report->server)
     candidates |= 1u << other;
   if (report->version == completed)
     candidates &= ~directory_word_set(word);
@@ -501,9 +538,8 @@ DIRECTORY_INLINE __u32 directory_choose_copy_target(DIRECTORY *d, struct directo
 DIRECTORY_INLINE void directory_on_copy(DIRECTORY *d, const struct directory_report *report,
                                         __u32 copy_targets, struct directory_decision *decision) {
   struct directory_control *control = directory_control_of(d);
-  struct directory_bucket *bucket = 0;
-  struct directory_detail *detail = 0;
-  __u32 entry, target;
+  struct directory_place place;
+  __u32 target;
 
   if (directory_refuses_report(d, control, report, decision))
     return;
@@ -516,13 +552,9 @@ DIRECTORY_INLINE void directory_on_copy(DIRECTORY *d, const struct directory_rep
     return;
   }
   target = directory_select(copy_targets, 0);
-  entry = directory_find(d, control, report->key_hash, &bucket);
-  if (entry != DIRECTORY_NO_ENTRY)
-    detail = directory_detail_at(d, entry);
-  if (detail && DIRECTORY_READ_ACQUIRE(detail->mode) == DIRECTORY_HOT) {
-    target = directory_choose_copy_target(
-        d, control, detail, DIRECTORY_READ_ACQUIRE(bucket->word[entry & (DIRECTORY_WAYS - 1)]),
-        report, target);
+  directory_find(d, report->key_hash, &place);
+  if (place.detail && DIRECTORY_READ_ACQUIRE(place.detail->mode) == DIRECTORY_HOT) {
+    target = directory_choose_copy_target(d, control, &place, report, target);
     if (target == HOTRACK_NO_SERVER) {
       decision->action = DIRECTORY_CONSUME;
       decision->counter = COUNTER_COPY_UNNEEDED;

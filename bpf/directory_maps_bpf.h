@@ -17,10 +17,13 @@
 /* What is passed around as the directory is this CPU's own state. */
 #define DIRECTORY struct plane_cpu
 
-#define DIRECTORY_READ(x)                   (*(const volatile __typeof__(x) *)&(x))
-#define DIRECTORY_READ_ACQUIRE(x)           DIRECTORY_READ(x)
-#define DIRECTORY_WRITE(x, value)           (*(volatile __typeof__(x) *)&(x) = (value))
-#define DIRECTORY_ADD(pointer, value)       ((void)__sync_fetch_and_add((pointer), (value)))
+#define DIRECTORY_READ(x)         (*(const volatile __typeof__(x) *)&(x))
+#define DIRECTORY_READ_ACQUIRE(x) DIRECTORY_READ(x)
+#define DIRECTORY_WRITE(x, value) (*(volatile __typeof__(x) *)&(x) = (value))
+/* Of estimates: an addition that another CPU's overwrites is no loss, and a locked one waits for
+   all loads before it. */
+#define DIRECTORY_ADD(pointer, value) \
+  DIRECTORY_WRITE(*(pointer), DIRECTORY_READ(*(pointer)) + (value))
 #define DIRECTORY_FETCH_ADD(pointer, value) __sync_fetch_and_add((pointer), (value))
 #define DIRECTORY_SWAP(pointer, expected, next) \
   (__sync_val_compare_and_swap((pointer), (expected), (next)) == (expected))
@@ -46,60 +49,53 @@
     __uint(value_size, sizeof(element));  \
   } map SEC(".maps")
 
-/* The elements of an array map are rounded up to 8 bytes: smaller ones come in one element. */
-struct directory_slots {
-  struct directory_slot slot[HOTRACK_SLOTS];
-};
-struct directory_targets {
-  __u8 server[DIRECTORY_TARGET_TABLES * DIRECTORY_TARGETS];
-};
-
-SHARED_ARRAY(control, struct directory_control, 1);
+/* Each is one element, an array whose size is set when it is loaded, as in the configuration. */
 SHARED_ARRAY(buckets, struct directory_bucket, 1);
 SHARED_ARRAY(details, struct directory_detail, 1);
-SHARED_ARRAY(slots, struct directory_slots, 1);
-SHARED_ARRAY(servers, struct directory_server, HOTRACK_SERVERS_MAX);
-SHARED_ARRAY(loads, struct directory_load, HOTRACK_SERVERS_MAX);
-SHARED_ARRAY(targets, struct directory_targets, 1);
+
+const volatile struct plane_configuration configuration SEC(".rodata.configuration");
+
+/* Of the maps this is the one that libbpf makes for zeroed variables, `.bss`. */
+struct plane_memory memory;
 
 DIRECTORY_ACCESS struct directory_control *directory_control_of(DIRECTORY *d) {
+  (void)d;
+  return &memory.control;
+}
+DIRECTORY_ACCESS struct directory_bucket *directory_buckets_of(DIRECTORY *d) {
   __u32 key = 0;
 
   (void)d;
-  return bpf_map_lookup_elem(&control, &key);
+  return bpf_map_lookup_elem(&buckets, &key);
 }
-DIRECTORY_ACCESS struct directory_bucket *directory_bucket_at(DIRECTORY *d, __u32 index) {
+DIRECTORY_ACCESS struct directory_detail *directory_details_of(DIRECTORY *d) {
+  __u32 key = 0;
+
   (void)d;
-  return bpf_map_lookup_elem(&buckets, &index);
+  return bpf_map_lookup_elem(&details, &key);
 }
-DIRECTORY_ACCESS struct directory_detail *directory_detail_at(DIRECTORY *d, __u32 entry) {
+/* Constant while the program is loaded, so that the verifier can tell that indices are in bounds.
+ */
+DIRECTORY_ACCESS __u32 directory_bucket_mask(DIRECTORY *d) {
   (void)d;
-  return bpf_map_lookup_elem(&details, &entry);
+  return configuration.bucket_mask;
 }
 DIRECTORY_ACCESS struct directory_slot *directory_slot_at(DIRECTORY *d, __u32 slot) {
-  struct directory_slots *table;
-  __u32 key = 0;
-
   (void)d;
-  table = bpf_map_lookup_elem(&slots, &key);
-  return table ? &table->slot[slot & (HOTRACK_SLOTS - 1)] : 0;
+  return &memory.slots[slot & (HOTRACK_SLOTS - 1)];
 }
 DIRECTORY_ACCESS struct directory_server *directory_server_at(DIRECTORY *d, __u32 server) {
   (void)d;
-  return bpf_map_lookup_elem(&servers, &server);
+  return &memory.servers[server & (HOTRACK_SERVERS_MAX - 1)];
 }
 DIRECTORY_ACCESS struct directory_load *directory_load_at(DIRECTORY *d, __u32 server) {
   (void)d;
-  return bpf_map_lookup_elem(&loads, &server);
+  return &memory.loads[server & (HOTRACK_SERVERS_MAX - 1)];
 }
 DIRECTORY_ACCESS __u8 *directory_target_at(DIRECTORY *d, __u32 table, __u32 index) {
-  struct directory_targets *all;
-  __u32 key = 0;
-
   (void)d;
-  all = bpf_map_lookup_elem(&targets, &key);
   index += (table & (DIRECTORY_TARGET_TABLES - 1)) * DIRECTORY_TARGETS;
-  return all ? &all->server[index & (DIRECTORY_TARGET_TABLES * DIRECTORY_TARGETS - 1)] : 0;
+  return &memory.targets[index & (DIRECTORY_TARGET_TABLES * DIRECTORY_TARGETS - 1)];
 }
 /* A Weyl sequence of this CPU with a mixing step, as the host build's. */
 DIRECTORY_ACCESS __u32 directory_random(DIRECTORY *d) {

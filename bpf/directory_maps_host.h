@@ -50,11 +50,14 @@ struct directory {
 DIRECTORY_ACCESS struct directory_control *directory_control_of(DIRECTORY *d) {
   return d->control;
 }
-DIRECTORY_ACCESS struct directory_bucket *directory_bucket_at(DIRECTORY *d, __u32 index) {
-  return &d->buckets[index];
+DIRECTORY_ACCESS struct directory_bucket *directory_buckets_of(DIRECTORY *d) {
+  return d->buckets;
 }
-DIRECTORY_ACCESS struct directory_detail *directory_detail_at(DIRECTORY *d, __u32 entry) {
-  return &d->details[entry];
+DIRECTORY_ACCESS struct directory_detail *directory_details_of(DIRECTORY *d) {
+  return d->details;
+}
+DIRECTORY_ACCESS __u32 directory_bucket_mask(DIRECTORY *d) {
+  return d->control->bucket_mask;
 }
 DIRECTORY_ACCESS struct directory_slot *directory_slot_at(DIRECTORY *d, __u32 slot) {
   return &d->slots[slot];

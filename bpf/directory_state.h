@@ -58,9 +58,7 @@ _Static_assert(sizeof(struct directory_detail) == DIRECTORY_CACHE_LINE, "one cac
 
 struct directory_slot {
   __u8 home;
-  __u8 backup; /* HOTRACK_NO_SERVER: none */
   __u8 moving;
-  __u8 reserved;
 };
 
 struct directory_server {

@@ -275,8 +275,11 @@ DIRECTORY_INLINE __u16 packet_fold(__u64 sum) {
   return (__u16)((sum & 0xffff) + (sum >> 16));
 }
 
-DIRECTORY_INLINE __u16 packet_mend(__u16 check, __u64 before, __u64 after) {
-  return ~packet_fold((__u64)(__u16)~check + (__u16)~packet_fold(before) + packet_fold(after));
+/* A multiple of 0xffff, which is zero in one's complement, above every sum that is taken away. */
+#define PACKET_ZERO (0xffffull << 24)
+
+DIRECTORY_INLINE __u16 packet_mend(__u16 check, __u64 removed, __u64 added) {
+  return ~packet_fold((__u16)~check + (PACKET_ZERO - removed) + added);
 }
 
 DIRECTORY_INLINE __u64 packet_sum(const void *bytes, int words) {
@@ -290,15 +293,9 @@ DIRECTORY_INLINE __u64 packet_sum(const void *bytes, int words) {
   return sum;
 }
 
-/* Of the IP header: hops and protocol, and both addresses. */
+/* Of the IP header, what an answer changes: length, hops and protocol, and both addresses. */
 DIRECTORY_INLINE __u64 packet_ipv4_sum(const struct packet_ipv4 *ipv4) {
   return (__u64)ipv4->length + *(const PACKET_U16 *)&ipv4->hops + ipv4->source + ipv4->destination;
-}
-
-/* Of what the UDP checksum covers: all that a rewrite can change. */
-DIRECTORY_INLINE __u64 packet_udp_sum(const struct packet *p) {
-  return packet_sum(p->header, HOTRACK_STAMPED_LENGTH / 4) + p->ipv4->source +
-         p->ipv4->destination + p->udp->source + p->udp->destination;
 }
 
 DIRECTORY_INLINE __u64 packet_pseudo_sum(const struct packet *p) {
@@ -306,35 +303,37 @@ DIRECTORY_INLINE __u64 packet_pseudo_sum(const struct packet *p) {
          RACK_SWAP16(PACKET_PROTOCOL_UDP);
 }
 
-/* What must be known of a frame before it is rewritten, for its checksums. */
-struct packet_checks {
-  __u64 ipv4;
-  __u64 udp;
-  __u8 left_to_hardware;
+/* Where a datagram comes from and goes to, as the next one on its way is to see it. */
+struct packet_ends {
+  __be32 source;
+  __be32 destination;
+  __be16 source_port;
+  __be16 destination_port;
 };
 
-DIRECTORY_INLINE void packet_before(const struct packet *p, struct packet_checks *checks) {
-  checks->ipv4 = packet_ipv4_sum(p->ipv4);
-  checks->udp = 0;
-  checks->left_to_hardware = 0;
-  if (!p->udp->check)
-    return;
-  checks->udp = packet_udp_sum(p);
+/*
+ * Gives a datagram its ends, counts the hop and makes its checksums right again; `header` is what
+ * was changed of ours. Not zero: it could not.
+ */
+DIRECTORY_INLINE int packet_readdress(FRAME *frame, struct packet *p, const struct packet_ends *to,
+                                      const struct rack_sums *header) {
+  __u64 removed = (__u64)p->ipv4->source + p->ipv4->destination;
+  __u64 added = (__u64)to->source + to->destination, sum;
+  __u32 ports = (__u32)p->udp->source + p->udp->destination;
+  __u16 check = p->udp->check;
   /* The sender's kernel left the rest to a device: the field holds the pseudo-header's sum alone.
      A complete checksum can look the same, once in 65,536; recomputing it is right all the same. */
-  checks->left_to_hardware = p->udp->check == packet_fold(packet_pseudo_sum(p));
-}
+  int left_to_hardware = check == packet_fold(packet_pseudo_sum(p));
 
-/* Makes the checksums right again. Not zero: it could not. */
-DIRECTORY_INLINE int packet_after(FRAME *frame, struct packet *p,
-                                  const struct packet_checks *checks) {
-  __u64 sum;
-  __u16 check;
-
-  p->ipv4->check = packet_mend(p->ipv4->check, checks->ipv4, packet_ipv4_sum(p->ipv4));
-  if (!p->udp->check)
+  p->ipv4->hops--;
+  p->ipv4->source = to->source;
+  p->ipv4->destination = to->destination;
+  p->udp->source = to->source_port;
+  p->udp->destination = to->destination_port;
+  p->ipv4->check = packet_mend(p->ipv4->check, removed + RACK_SWAP16(0x0100), added);
+  if (!check)
     return 0;
-  if (checks->left_to_hardware) {
+  if (left_to_hardware) {
     p->udp->check = 0;
     sum = packet_pseudo_sum(p);
     if (frame_sum(frame, p->body - HOTRACK_HEADER_LENGTH - sizeof(*p->udp),
@@ -342,7 +341,8 @@ DIRECTORY_INLINE int packet_after(FRAME *frame, struct packet *p,
       return 1;
     check = ~packet_fold(sum);
   } else {
-    check = packet_mend(p->udp->check, checks->udp, packet_udp_sum(p));
+    check = packet_mend(check, header->removed + removed + ports,
+                        header->added + added + to->source_port + to->destination_port);
   }
   p->udp->check = check ? check : 0xffff;
   return 0;
@@ -377,13 +377,22 @@ DIRECTORY_INLINE __u32 packet_answer(FRAME *frame, struct packet *p, __u32 count
   return frame_cut(frame, p->body) ? COUNTER_DROP_REWRITE : counter;
 }
 
+/* The way back to the sender of a frame, as it stands in our header. */
+DIRECTORY_INLINE __be64 packet_return_path(const struct packet *p, __u32 place) {
+  const __u8 *mac = p->ethernet->source;
+
+  return RACK_SWAP64((__u64)RACK_SWAP32(*(const PACKET_U32 *)mac) << 32 |
+                     (__u32)RACK_SWAP16(*(const PACKET_U16 *)(mac + 4)) << 16 | (__u16)(place + 1));
+}
+
 /* To a server: the client's address stays, so that the server's reply can go to it. */
 DIRECTORY_INLINE __u32 packet_steer(PLANE *plane, FRAME *frame, struct packet *p,
-                                    const struct directory_decision *decision,
-                                    const struct packet_checks *checks, __u32 *place) {
-  struct directory_server *server =
-      directory_server_at(PLANE_DIRECTORY(plane), decision->server & (HOTRACK_SERVERS_MAX - 1));
-  struct plane_port *port, *ingress;
+                                    struct rack_verdict *verdict, __u32 *place) {
+  struct directory_server *server = directory_server_at(
+      PLANE_DIRECTORY(plane), verdict->decision.server & (HOTRACK_SERVERS_MAX - 1));
+  struct packet_ends to = {.source = p->ipv4->source, .source_port = p->udp->source};
+  struct plane_port *port;
+  __be64 path;
   __u32 from;
 
   if (!server)
@@ -394,30 +403,37 @@ DIRECTORY_INLINE __u32 packet_steer(PLANE *plane, FRAME *frame, struct packet *p
   if (p->ipv4->hops <= 1)
     return COUNTER_DROP_HOPS;
   if (p->sender != RACK_SERVER) {
-    ingress = packet_port(plane, frame_interface(frame), &from);
-    if (!ingress)
+    if (!packet_port(plane, frame_interface(frame), &from))
       return COUNTER_DROP_NO_RETURN_PATH;
-    packet_copy_mac(p->header->return_mac, p->ethernet->source);
-    p->header->return_interface = RACK_SWAP16(from + 1);
+    /* It was zero, or the request would have been refused. */
+    path = packet_return_path(p, from);
+    RACK_RETURN(p->header) = path;
+    verdict->sums.added += rack_sum(path);
   }
   packet_copy_mac(p->ethernet->destination, server->mac);
   packet_copy_mac(p->ethernet->source, port->mac);
-  p->ipv4->hops--;
-  p->ipv4->destination = packet_address(server);
-  p->udp->destination = server->port;
-  return packet_after(frame, p, checks) ? COUNTER_DROP_REWRITE : decision->counter;
+  to.destination = packet_address(server);
+  to.destination_port = server->port;
+  return packet_readdress(frame, p, &to, &verdict->sums) ? COUNTER_DROP_REWRITE
+                                                         : verdict->decision.counter;
 }
 
 /* On to the client, as from the rack; or down the chain. */
 DIRECTORY_INLINE __u32 packet_forward(PLANE *plane, FRAME *frame, struct packet *p,
-                                      const struct rack_verdict *verdict,
-                                      const struct packet_checks *checks, __u32 *place) {
+                                      const struct rack_verdict *verdict, __u32 *place) {
   int is_reply = !!(p->header->flags & RACK_SWAP16(HOTRACK_FLAG_REPLY));
+  struct packet_ends to = {
+      .source = PLANE_CONFIGURATION(plane)->address.words[3],
+      .source_port = PLANE_CONFIGURATION(plane)->port,
+      .destination = p->ipv4->destination,
+      .destination_port = p->udp->destination,
+  };
   struct plane_port *port;
+  __u64 path = RACK_SWAP64(verdict->return_path);
 
   if (is_reply) {
     /* The server echoes it; what it makes of it is checked like anything from outside. */
-    *place = (__u32)verdict->return_interface - 1;
+    *place = (__u32)(__u16)path - 1;
     port = packet_port_at(plane, *place);
   } else {
     port = PLANE_CONFIGURATION(plane)->next_port
@@ -429,17 +445,16 @@ DIRECTORY_INLINE __u32 packet_forward(PLANE *plane, FRAME *frame, struct packet 
   if (p->ipv4->hops <= 1)
     return COUNTER_DROP_HOPS;
   if (is_reply) {
-    packet_copy_mac(p->ethernet->destination, verdict->return_mac);
+    *(PACKET_U32 *)p->ethernet->destination = RACK_SWAP32((__u32)(path >> 32));
+    *(PACKET_U16 *)(p->ethernet->destination + 4) = RACK_SWAP16((__u16)(path >> 16));
   } else {
     plane_next_mac(plane, p->ethernet->destination);
-    p->ipv4->destination = PLANE_CONFIGURATION(plane)->next.words[3];
-    p->udp->destination = PLANE_CONFIGURATION(plane)->next_port;
+    to.destination = PLANE_CONFIGURATION(plane)->next.words[3];
+    to.destination_port = PLANE_CONFIGURATION(plane)->next_port;
   }
   packet_copy_mac(p->ethernet->source, port->mac);
-  p->ipv4->hops--;
-  p->ipv4->source = PLANE_CONFIGURATION(plane)->address.words[3];
-  p->udp->source = PLANE_CONFIGURATION(plane)->port;
-  return packet_after(frame, p, checks) ? COUNTER_DROP_REWRITE : verdict->decision.counter;
+  return packet_readdress(frame, p, &to, &verdict->sums) ? COUNTER_DROP_REWRITE
+                                                         : verdict->decision.counter;
 }
 
 /* Counts a request or copy that was steered. */
@@ -481,7 +496,6 @@ DIRECTORY_INLINE enum packet_action packet_finish(PLANE *plane, __u32 counter,
  */
 DIRECTORY_INLINE enum packet_action packet_handle(PLANE *plane, FRAME *frame, __u32 *place) {
   struct packet p;
-  struct packet_checks checks;
   struct rack_verdict verdict;
   __u32 counter = packet_find(plane, frame, &p), want;
 
@@ -493,12 +507,11 @@ DIRECTORY_INLINE enum packet_action packet_handle(PLANE *plane, FRAME *frame, __
   if (counter != PACKET_OURS)
     return packet_finish(plane, counter, counter == PACKET_FOREIGN ? PACKET_PASS : PACKET_DROP);
 
-  packet_before(&p, &checks);
   rack_on_datagram(PLANE_DIRECTORY(plane), p.header, p.length, p.sender, p.server, &verdict);
   want = verdict.decision.counter;
   switch (verdict.decision.action) {
   case DIRECTORY_STEER:
-    counter = packet_steer(plane, frame, &p, &verdict.decision, &checks, place);
+    counter = packet_steer(plane, frame, &p, &verdict, place);
     if (counter != want)
       break;
     packet_count_steered(plane, &p, &verdict.decision);
@@ -506,7 +519,7 @@ DIRECTORY_INLINE enum packet_action packet_handle(PLANE *plane, FRAME *frame, __
       temperature_on_request(plane, frame, p.header, p.body);
     return packet_finish(plane, counter, PACKET_SEND);
   case DIRECTORY_FORWARD:
-    counter = packet_forward(plane, frame, &p, &verdict, &checks, place);
+    counter = packet_forward(plane, frame, &p, &verdict, place);
     if (counter != want)
       break;
     if (want != COUNTER_CHAIN_FORWARD)

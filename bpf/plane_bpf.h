@@ -18,9 +18,6 @@
 typedef __u16 __attribute__((may_alias)) PACKET_U16;
 typedef __u32 __attribute__((may_alias)) PACKET_U32;
 
-const volatile struct plane_configuration configuration SEC(".rodata.configuration");
-
-SHARED_ARRAY(ports, struct plane_ports, 1);
 SHARED_ARRAY(entry_counts, struct plane_entry_counts, 1); /* a row for each CPU */
 
 struct {
@@ -102,10 +99,8 @@ PACKET_SLOW int frame_sum(FRAME *frame, __u32 offset, __u32 length, __u64 *sum) 
 }
 
 DIRECTORY_ACCESS struct plane_ports *plane_ports_of(PLANE *plane) {
-  __u32 key = 0;
-
   (void)plane;
-  return bpf_map_lookup_elem(&ports, &key);
+  return &memory.ports;
 }
 
 DIRECTORY_ACCESS struct plane_entry_counts *plane_entry_counts_at(PLANE *plane, __u32 entry) {

@@ -25,7 +25,8 @@ struct plane_configuration {
   __be16 next_port;
   __u32 next_interface; /* index of the interface that leads to the next rack */
   __u8 next_mac[6];     /* of the next rack, or of the router towards it */
-  __u8 reserved[6];
+  __u8 reserved[2];
+  __u32 bucket_mask; /* buckets of the directory, less one */
 };
 
 /*
@@ -44,6 +45,19 @@ struct plane_port {
 struct plane_ports {
   struct plane_port port[PLANE_PORTS];
 };
+
+/*
+ * All that the program has one of, in one piece: reached without looking a map up, and mapped by
+ * the controller. What packets change lies apart from what they only read.
+ */
+struct plane_memory {
+  struct directory_control control;
+  struct directory_server servers[HOTRACK_SERVERS_MAX];
+  struct directory_load loads[HOTRACK_SERVERS_MAX];
+  struct directory_slot slots[HOTRACK_SLOTS];
+  __u8 targets[DIRECTORY_TARGET_TABLES * DIRECTORY_TARGETS];
+  struct plane_ports ports;
+} __attribute__((aligned(DIRECTORY_CACHE_LINE)));
 
 struct plane_server_counts {
   __u64 reads; /* steered to it */

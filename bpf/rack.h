@@ -16,12 +16,21 @@ enum rack_sender {
   RACK_NEIGHBOUR, /* the rack before this one in the chain */
 };
 
+/*
+ * Sums of 16-bit or 32-bit words as they lie in memory, of what a rewrite takes away and of what it
+ * puts in the place: checksums are mended from them (RFC 1624), without reading what was written.
+ */
+struct rack_sums {
+  __u64 removed;
+  __u64 added;
+};
+
 /* What becomes of the packet, beyond the decision. */
 struct rack_verdict {
   struct directory_decision decision;
+  struct rack_sums sums; /* of the header, with DIRECTORY_STEER and DIRECTORY_FORWARD */
+  __be64 return_path;    /* with DIRECTORY_FORWARD: return_mac and return_interface of the header */
   __u8 to_controller; /* with DIRECTORY_CONSUME: hand it to the kernel, and so to the controller */
-  __u8 return_mac[6]; /* with DIRECTORY_FORWARD: the way back to the client */
-  __u16 return_interface;
 };
 
 #if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
@@ -33,6 +42,28 @@ struct rack_verdict {
 #define RACK_SWAP32(x) (x)
 #define RACK_SWAP64(x) (x)
 #endif
+
+/* Several fields of a header in one load or store. */
+#ifdef __bpf__
+typedef __u32 __attribute__((may_alias)) RACK_U32;
+typedef __u64 __attribute__((may_alias)) RACK_U64;
+#else
+typedef __u32 __attribute__((may_alias, aligned(1))) RACK_U32;
+typedef __u64 __attribute__((may_alias, aligned(1))) RACK_U64;
+#endif
+#define RACK_WHAT(h)   (*(RACK_U32 *)&(h)->status)     /* status, server, flags */
+#define RACK_COPIES(h) (*(RACK_U64 *)&(h)->epoch)      /* epoch, load, copy_targets */
+#define RACK_RETURN(h) (*(RACK_U64 *)&(h)->return_mac) /* return_mac, return_interface */
+
+/* As they lie in memory. */
+#define RACK_WHAT_OF(status, server, flags) \
+  RACK_SWAP32((__u32)(status) << 24 | (__u32)(server) << 16 | (__u32)(flags))
+#define RACK_COPIES_OF(epoch, load, copy_targets) \
+  RACK_SWAP64((__u64)(epoch) << 48 | (__u64)(load) << 32 | (__u32)(copy_targets))
+
+DIRECTORY_INLINE __u64 rack_sum(__u64 words) {
+  return (words & 0xffffffff) + (words >> 32);
+}
 
 #define RACK_CLIENT_FLAGS (HOTRACK_FLAG_RETRY)
 
@@ -63,7 +94,7 @@ DIRECTORY_INLINE __u32 rack_check_form(const struct hotrack_header *h, __u32 len
 }
 
 /* A client leaves every field that others fill in as zero (server: HOTRACK_NO_SERVER). */
-DIRECTORY_INLINE __u32 rack_check_request(const struct hotrack_header *h, int neighbour) {
+DIRECTORY_INLINE __u32 rack_check_request(struct hotrack_header *h, int neighbour) {
   __u16 flags = RACK_SWAP16(h->flags);
   __u64 window = RACK_SWAP64(h->sequence) - RACK_SWAP64(h->acknowledged);
 
@@ -77,10 +108,9 @@ DIRECTORY_INLINE __u32 rack_check_request(const struct hotrack_header *h, int ne
   } else if (h->version) {
     return COUNTER_DROP_FORGED_STAMP;
   }
-  if ((flags & ~(RACK_CLIENT_FLAGS | HOTRACK_FLAG_FORWARDED)) || h->status ||
-      h->server != HOTRACK_NO_SERVER || h->epoch || h->load || h->copy_targets || h->generation ||
-      h->incarnation || h->return_interface || h->return_mac[0] || h->return_mac[1] ||
-      h->return_mac[2] || h->return_mac[3] || h->return_mac[4] || h->return_mac[5])
+  if ((RACK_WHAT(h) & ~RACK_WHAT_OF(0, 0, RACK_CLIENT_FLAGS | HOTRACK_FLAG_FORWARDED)) !=
+          RACK_WHAT_OF(0, HOTRACK_NO_SERVER, 0) ||
+      (RACK_COPIES(h) | h->generation | h->incarnation | RACK_RETURN(h)))
     return COUNTER_DROP_FORGED_STAMP;
   if (h->operation == HOTRACK_HELLO ? h->key_length || h->value_length
                                     : !h->key_length || !h->key_hash)
@@ -92,16 +122,34 @@ DIRECTORY_INLINE __u32 rack_check_request(const struct hotrack_header *h, int ne
   return COUNTER_PASS;
 }
 
-DIRECTORY_INLINE void rack_stamp(struct hotrack_header *h,
-                                 const struct directory_decision *decision) {
-  h->server = decision->server;
-  h->epoch = RACK_SWAP16((__u16)decision->epoch);
-  h->generation = RACK_SWAP64(decision->generation);
-  h->version = RACK_SWAP64(decision->version);
-  h->incarnation = RACK_SWAP64(decision->incarnation);
-  h->copy_targets = RACK_SWAP32(decision->copy_targets);
-  if (decision->replicated)
-    h->flags |= RACK_SWAP16(HOTRACK_FLAG_REPLICATED);
+/* The sum of what rack_stamp overwrites whole. */
+DIRECTORY_INLINE __u64 rack_stamped_sum(struct hotrack_header *h) {
+  return rack_sum(RACK_COPIES(h)) + rack_sum(h->generation) + rack_sum(h->version) +
+         rack_sum(h->incarnation);
+}
+
+/* Stamps what goes on to a server. `removed`: rack_stamped_sum(h). */
+DIRECTORY_INLINE void rack_stamp(struct hotrack_header *h, struct rack_verdict *verdict,
+                                 __u64 removed) {
+  const struct directory_decision *decision = &verdict->decision;
+  __u32 before = RACK_WHAT(h);
+  __u32 what =
+      (before & ~RACK_WHAT_OF(0, 0xff, 0)) |
+      RACK_WHAT_OF(0, decision->server, decision->replicated ? HOTRACK_FLAG_REPLICATED : 0);
+  __u64 copies = (RACK_COPIES(h) & RACK_COPIES_OF(0, 0xffff, 0)) |
+                 RACK_COPIES_OF((__u16)decision->epoch, 0, decision->copy_targets);
+  __u64 generation = RACK_SWAP64(decision->generation);
+  __u64 version = RACK_SWAP64(decision->version);
+  __u64 incarnation = RACK_SWAP64(decision->incarnation);
+
+  RACK_WHAT(h) = what;
+  RACK_COPIES(h) = copies;
+  h->generation = generation;
+  h->version = version;
+  h->incarnation = incarnation;
+  verdict->sums.removed = removed + before;
+  verdict->sums.added =
+      rack_sum(copies) + rack_sum(generation) + rack_sum(version) + rack_sum(incarnation) + what;
 }
 
 /* Turns a request into its own answer; the caller cuts the body off. */
@@ -117,14 +165,32 @@ DIRECTORY_INLINE void rack_answer(struct hotrack_header *h,
   h->value_length = 0;
 }
 
-/* A write on its way to the next rack, which stamps it anew: for it, a request with a version. */
-DIRECTORY_INLINE void rack_unstamp(struct hotrack_header *h) {
-  h->server = HOTRACK_NO_SERVER;
-  h->status = 0;
-  h->flags &= RACK_SWAP16(HOTRACK_FLAG_FORWARDED | HOTRACK_FLAG_RETRY);
-  h->epoch = 0;
-  h->load = 0;
-  h->generation = 0;
+/*
+ * A reply on its way to its client, or a write on its way to the next rack, which stamps it anew:
+ * for it, a request with a version.
+ */
+DIRECTORY_INLINE void rack_unstamp(struct hotrack_header *h, int is_reply,
+                                   struct rack_verdict *verdict) {
+  __u64 copies = RACK_COPIES(h);
+  __u32 what = RACK_WHAT(h);
+
+  verdict->return_path = RACK_RETURN(h);
+  verdict->sums.removed =
+      rack_sum(copies) + rack_sum(verdict->return_path) + rack_sum(h->incarnation) + what;
+  if (is_reply) {
+    copies &= RACK_COPIES_OF(0xffff, 0xffff, 0);
+  } else {
+    verdict->sums.removed += rack_sum(h->generation);
+    h->generation = 0;
+    copies = 0;
+    what = (what & RACK_WHAT_OF(0, 0, HOTRACK_FLAG_FORWARDED | HOTRACK_FLAG_RETRY)) |
+           RACK_WHAT_OF(0, HOTRACK_NO_SERVER, 0);
+    RACK_WHAT(h) = what;
+  }
+  RACK_COPIES(h) = copies;
+  RACK_RETURN(h) = 0;
+  h->incarnation = 0;
+  verdict->sums.added = rack_sum(copies) + what;
 }
 
 DIRECTORY_INLINE void rack_on_request(DIRECTORY *d, struct hotrack_header *h, int neighbour,
@@ -155,8 +221,9 @@ DIRECTORY_INLINE void rack_on_request(DIRECTORY *d, struct hotrack_header *h, in
   } else {
     directory_on_request(d, &request, decision);
   }
+  /* All but a forwarded write's version was zero, or it would have been refused. */
   if (decision->action == DIRECTORY_STEER)
-    rack_stamp(h, decision);
+    rack_stamp(h, verdict, rack_sum(h->version));
   else if (decision->action == DIRECTORY_ANSWER)
     rack_answer(h, decision);
 }
@@ -166,7 +233,7 @@ DIRECTORY_INLINE void rack_on_report(DIRECTORY *d, struct hotrack_header *h, __u
   struct directory_decision *decision = &verdict->decision;
   struct directory_report report;
   __u16 flags = RACK_SWAP16(h->flags);
-  int is_reply = flags & HOTRACK_FLAG_REPLY, i;
+  int is_reply = flags & HOTRACK_FLAG_REPLY;
 
   if (h->server != server) {
     directory_drop(decision, COUNTER_DROP_NOT_A_SERVER);
@@ -191,7 +258,7 @@ DIRECTORY_INLINE void rack_on_report(DIRECTORY *d, struct hotrack_header *h, __u
   if (h->operation == HOTRACK_COPY) {
     directory_on_copy(d, &report, RACK_SWAP32(h->copy_targets), decision);
     if (decision->action == DIRECTORY_STEER)
-      rack_stamp(h, decision);
+      rack_stamp(h, verdict, rack_stamped_sum(h));
     return;
   }
   if (h->operation != HOTRACK_COPY_ACK && !(is_reply && rack_is_request(h->operation)) &&
@@ -201,19 +268,8 @@ DIRECTORY_INLINE void rack_on_report(DIRECTORY *d, struct hotrack_header *h, __u
     return;
   }
   directory_on_report(d, &report, decision);
-  if (decision->action != DIRECTORY_FORWARD)
-    return;
-  if (!is_reply)
-    rack_unstamp(h);
-#pragma clang loop unroll(full)
-  for (i = 0; i < 6; i++) {
-    verdict->return_mac[i] = h->return_mac[i];
-    h->return_mac[i] = 0;
-  }
-  verdict->return_interface = RACK_SWAP16(h->return_interface);
-  h->return_interface = 0;
-  h->incarnation = 0;
-  h->copy_targets = 0;
+  if (decision->action == DIRECTORY_FORWARD)
+    rack_unstamp(h, is_reply, verdict);
 }
 
 /*
@@ -226,7 +282,7 @@ DIRECTORY_INLINE void rack_on_datagram(DIRECTORY *d, struct hotrack_header *h, _
   __u32 refused = rack_check_form(h, length);
 
   verdict->to_controller = 0;
-  verdict->return_interface = 0;
+  verdict->return_path = 0;
   verdict->decision.server = HOTRACK_NO_SERVER;
   verdict->decision.entry = DIRECTORY_NO_ENTRY;
   if (refused != COUNTER_PASS)

@@ -25,6 +25,21 @@ const char *hotrack_counter_name(__u32 counter) {
   return counter < COUNTERS ? names[counter] : NULL;
 }
 
+__u64 hotrack_plane_memory_size(void) {
+  return sizeof(struct plane_memory);
+}
+
+void hotrack_plane_memory_parts(void *memory, struct directory *d, struct plane_port **ports) {
+  struct plane_memory *parts = memory;
+
+  d->control = &parts->control;
+  d->servers = parts->servers;
+  d->loads = parts->loads;
+  d->slots = parts->slots;
+  d->targets = parts->targets;
+  *ports = parts->ports.port;
+}
+
 void *hotrack_allocate_lines(__u64 bytes) {
   __u64 lines = (bytes + DIRECTORY_CACHE_LINE - 1) / DIRECTORY_CACHE_LINE;
   void *memory = aligned_alloc(DIRECTORY_CACHE_LINE, lines * DIRECTORY_CACHE_LINE);

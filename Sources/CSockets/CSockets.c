@@ -99,6 +99,12 @@ int csockets_pin_thread(void) {
   return sched_setaffinity(0, sizeof processors, &processors);
 }
 
+int csockets_run_first(void) {
+  struct sched_param parameters = {.sched_priority = 1};
+
+  return sched_setscheduler(0, SCHED_FIFO, &parameters);
+}
+
 int csockets_peer_of(int descriptor, struct csockets_peer *peer) {
   struct ucred credentials;
   socklen_t length = sizeof credentials;

@@ -69,7 +69,7 @@ public final class DataPlane: Sendable {
         let place = try enterPort(
           plane_port(interface: interface, mac: mac, reserved: (0, 0, 0, 0, 0, 0)))
         do throws(DataPlaneError) {
-          let link = try createLink(name, interface)
+          let link = try LoadedProgram.attach(loaded.program, to: name)
           ports.append(Port(name: name, interface: interface, place: place, link: link))
         } catch {
           shared.giveBackPort(place)

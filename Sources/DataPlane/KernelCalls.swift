@@ -3,23 +3,6 @@ internal import CHotrack
 internal import Glibc
 
 extension DataPlane {
-  /// Attaches in native mode or not at all: the kernel's fallback is silent and slow.
-  func createLink(_ name: String, _ interface: UInt32) throws(DataPlaneError) -> Int32 {
-    var options = bpf_link_create_opts()
-    options.sz = MemoryLayout<bpf_link_create_opts>.size
-    options.flags = UInt32(XDP_FLAGS_DRV_MODE)
-    let link = bpf_link_create(loaded.program, Int32(interface), BPF_XDP, &options)
-    guard link < 0 else { return link }
-    switch errno {
-    case EBUSY, EEXIST: throw .interfaceTaken(name)
-    case EOPNOTSUPP: throw .nativeModeUnsupported(name)
-    case ERANGE:
-      throw .interfaceUnsuitable(
-        name, reason: "the driver refuses XDP with its settings; lower its MTU to 1500")
-    case let code: throw .from(code: code, doing: "attach to \(name)")
-    }
-  }
-
   /// Lets the program send out of an interface.
   func setDevice(_ place: UInt32, _ interface: UInt32) throws(DataPlaneError) {
     var (place, value) = (place, bpf_devmap_val())
@@ -65,6 +48,24 @@ extension DataPlane {
 }
 
 extension LoadedProgram {
+  /// Attaches a program in native mode or not at all: the kernel's fallback is silent and slow.
+  /// Returns the descriptor that holds it there.
+  package static func attach(_ program: Int32, to name: String) throws(DataPlaneError) -> Int32 {
+    var options = bpf_link_create_opts()
+    options.sz = MemoryLayout<bpf_link_create_opts>.size
+    options.flags = UInt32(XDP_FLAGS_DRV_MODE)
+    let link = bpf_link_create(program, Int32(if_nametoindex(name)), BPF_XDP, &options)
+    guard link < 0 else { return link }
+    switch errno {
+    case EBUSY, EEXIST: throw .interfaceTaken(name)
+    case EOPNOTSUPP: throw .nativeModeUnsupported(name)
+    case ERANGE:
+      throw .interfaceUnsuitable(
+        name, reason: "the driver refuses XDP with its settings; lower its MTU to 1500")
+    case let code: throw .from(code: code, doing: "attach to \(name)")
+    }
+  }
+
   func verifiedInstructions() -> Int {
     var info = bpf_prog_info()
     var length = UInt32(MemoryLayout<bpf_prog_info>.size)

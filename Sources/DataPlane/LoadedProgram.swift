@@ -114,8 +114,8 @@ package final class LoadedProgram: @unchecked Sendable {
     _ object: OpaquePointer, _ configuration: DataPlaneConfiguration, _ processors: Int
   ) throws(DataPlaneError) {
     let (buckets, ring) = (configuration.buckets, configuration.sampleRingBytes)
-    guard buckets > 0, buckets & (buckets - 1) == 0, buckets <= 1 << 24 else {
-      throw .configuration("the directory's buckets must be a power of two up to 16777216")
+    guard buckets > 0, buckets & (buckets - 1) == 0, buckets <= 1 << 22 else {
+      throw .configuration("the directory's buckets must be a power of two up to 4194304")
     }
     guard ring >= Int(getpagesize()), ring & (ring - 1) == 0, ring <= 1 << 30 else {
       throw .configuration("the sample ring must be a power of two, from a page to 1 GiB")
@@ -125,16 +125,21 @@ package final class LoadedProgram: @unchecked Sendable {
       throw .configuration("the rack's address must be an IPv4 address: IPv6 is not built yet")
     }
     let entries = buckets * Int(DIRECTORY_WAYS)
-    for (name, size) in [
-      ("buckets", buckets), ("details", entries), ("entry_counts", entries * processors),
-      ("samples", ring),
+    try Self.size(object, "entry_counts", entries * processors)
+    try Self.size(object, "samples", ring)
+    for (name, bytes) in [
+      ("buckets", buckets * MemoryLayout<directory_bucket>.stride),
+      ("details", entries * MemoryLayout<directory_detail>.stride),
     ] {
-      try Self.size(object, name, size)
+      guard let map = bpf_object__find_map_by_name(object, name) else { continue }
+      let code = bpf_map__set_value_size(map, UInt32(bytes))
+      guard code == 0 else { throw .kernel(doing: "size the map \(name)", code: -code, log: "") }
     }
     guard let constants = bpf_object__find_map_by_name(object, ".rodata.configuration") else {
       return
     }
     var raw = configuration.rack.raw
+    raw.bucket_mask = UInt32(buckets - 1)
     let code = bpf_map__set_initial_value(
       constants, &raw, MemoryLayout<plane_configuration>.size)
     guard code == 0 else { throw .kernel(doing: "set the constants", code: -code, log: "") }

@@ -11,19 +11,17 @@ final class SharedMemory: @unchecked Sendable {
 
   init(_ loaded: LoadedProgram, buckets: Int) throws(DataPlaneError) {
     let entries = buckets * Int(DIRECTORY_WAYS)
-    directory = CHotrack.directory(
-      control: try loaded.memory(of: "control", as: directory_control.self, count: 1),
-      buckets: try loaded.memory(of: "buckets", as: directory_bucket.self, count: buckets),
-      details: try loaded.memory(of: "details", as: directory_detail.self, count: entries),
-      slots: try loaded.memory(of: "slots", as: directory_slot.self, count: Int(HOTRACK_SLOTS)),
-      servers: try loaded.memory(
-        of: "servers", as: directory_server.self, count: Int(HOTRACK_SERVERS_MAX)),
-      loads: try loaded.memory(
-        of: "loads", as: directory_load.self, count: Int(HOTRACK_SERVERS_MAX)),
-      targets: try loaded.memory(
-        of: "targets", as: UInt8.self, count: Int(DIRECTORY_TARGET_TABLES * DIRECTORY_TARGETS)),
-      random: nil, faults: 0)
-    ports = try loaded.memory(of: "ports", as: plane_port.self, count: Int(PLANE_PORTS))
+    // libbpf's name for the map of the program's zeroed variables, of which there is one.
+    let memory = try loaded.memory(
+      of: ".bss", as: UInt8.self, count: Int(hotrack_plane_memory_size()))
+    var parts = CHotrack.directory()
+    var ports: UnsafeMutablePointer<plane_port>?
+    hotrack_plane_memory_parts(memory, &parts, &ports)
+    guard let ports else { preconditionFailure("the memory has no ports") }
+    self.ports = ports
+    parts.buckets = try loaded.memory(of: "buckets", as: directory_bucket.self, count: buckets)
+    parts.details = try loaded.memory(of: "details", as: directory_detail.self, count: entries)
+    directory = parts
     entryCounts = try loaded.memory(
       of: "entry_counts", as: plane_entry_counts.self, count: entries * loaded.processors)
     owner = loaded

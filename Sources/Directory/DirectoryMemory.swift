@@ -80,7 +80,6 @@ public final class DirectoryMemory: @unchecked Sendable {
     case .setSlots(let first, let count, let home, let moving):
       precondition(Int(first) + Int(count) <= WireLimits.slots)
       for slot in Int(first)..<Int(first) + Int(count) {
-        raw.pointee.slots[slot].backup = WireLimits.noServer
         hotrack_store8(&raw.pointee.slots[slot].moving, moving ? 1 : 0)
         hotrack_store8(&raw.pointee.slots[slot].home, home)
       }

@@ -66,10 +66,12 @@ public final class BackgroundThread: Sendable {
     _ = csockets_set_timer_slack(max(nanoseconds, 1))
   }
 
-  /// Keeps this thread on the processor that it is on: for measurements.
-  public static func stayOnProcessor() throws(SocketError) {
-    guard csockets_pin_thread() == 0 else {
-      throw .from(code: errno, doing: "stay on one processor")
+  /// For measurements: keeps this thread on the processor that it is on, before all threads of
+  /// ordinary priority, which would leave nothing of what it works on in the caches. Needs
+  /// CAP_SYS_NICE. It should sleep now and then.
+  public static func claimProcessor() throws(SocketError) {
+    guard csockets_pin_thread() == 0, csockets_run_first() == 0 else {
+      throw .from(code: errno, doing: "claim a processor")
     }
   }
 

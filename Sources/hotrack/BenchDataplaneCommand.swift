@@ -11,8 +11,9 @@ struct BenchDataplaneCommand: ParsableCommand {
       CPU time of BPF_PROG_TEST_RUN per packet, the least of several rounds. Every packet is made \
       anew by the same small program, which then goes on to the data plane or to a baseline: an \
       empty program, and one that parses Ethernet, IPv4 and UDP and swaps addresses and ports. \
-      Packets go through --keys keys in turn. Every feature is on. Needs root, and touches no \
-      interface of this machine.
+      Packets go through --keys keys in turn. Every feature is on. Then live frames over two veth \
+      hops, through the data plane and through a program that only redirects. Needs root; its \
+      interfaces are in a network namespace of its own.
       """)
 
   /// Those that the table of `cases` is for.
@@ -46,6 +47,7 @@ struct BenchDataplaneCommand: ParsableCommand {
     var keys: Int
     var cases: [DataPlaneCost]
     var sizes: [DataPlaneCosts]
+    var live: LiveRates
   }
 
   func run() throws {
@@ -60,16 +62,23 @@ struct BenchDataplaneCommand: ParsableCommand {
             line.show("\(count) keys: round \(round) of \(rounds)")
           })
       }
+      let live = try LiveBench(rounds: rounds, keys: Self.mainKeys).run { round in
+        line.show("live frames: round \(round) of \(rounds)")
+      }
       line.clear()
       guard let main = sizes.first(where: { $0.keys == Self.mainKeys }) else { return }
-      let tables = [Self.table(main), Self.table(sizes)]
+      let tables = [Self.table(main), Self.table(sizes), Self.table(live)]
       try report.publish(
-        benchmark: "dataplane", Report(keys: main.keys, cases: main.cases, sizes: sizes),
+        benchmark: "dataplane",
+        Report(keys: main.keys, cases: main.cases, sizes: sizes, live: live),
         text: """
           \(tables[0].text)
 
           Over parsing and swapping, by number of keys
           \(tables[1].text)
+
+          Live frames over two veth hops, hot reads
+          \(tables[2].text)
           """, tables: tables)
     }
   }
@@ -94,5 +103,17 @@ struct BenchDataplaneCommand: ParsableCommand {
       rows: DataPlaneBench.names.enumerated().map { index, name in
         [name] + sizes.map { String(format: "%.1f", $0.cases[index].overParseSwap) }
       })
+  }
+
+  private static func table(_ live: LiveRates) -> MarkdownTable {
+    MarkdownTable(
+      [.words("live frames over two veth hops"), "per second", "ratio"],
+      rows: [
+        [
+          "data plane, hot reads", String(format: "%.0f", live.rack),
+          String(format: "%.2f", live.ratio),
+        ],
+        ["bare redirect", String(format: "%.0f", live.bare), "1.00"],
+      ])
   }
 }

@@ -19,6 +19,13 @@ struct DataPlaneBenchTests {
     #expect(costs.cases.allSatisfy { $0.nanosecondsPerPacket > 0 })
   }
 
+  @Test func liveFramesArriveThroughTheDataPlaneAndTheBareRedirect() throws {
+    let rates = try LiveBench(packetsPerRound: 10_000, rounds: 1, keys: 64).run()
+    #expect(rates.rack > 0 && rates.bare > 0)
+    #expect(rates.arrivedShare > 0 && rates.arrivedShare <= 1)
+    #expect(rates.ratio == rates.rack / rates.bare)
+  }
+
   @Test func aPacketThatTheDataPlaneTakesForAnotherIsNotMeasured() throws {
     let wrong = DataPlaneCase("cold_read", isHot: true) { _ in BenchFrame.request(.get) }
     #expect(throws: DataPlaneBenchError.self) {

@@ -134,6 +134,8 @@ final class DataPlaneRig {
 public enum DataPlaneBenchError: Error, Sendable, CustomStringConvertible {
   /// The data plane did not do with the packets what was to be measured.
   case notMeasured(String, counted: Int, of: Int, others: [String], last: String)
+  /// `ip` has said why.
+  case noInterfaces
 
   /// What is wrong.
   public var description: String {
@@ -144,6 +146,8 @@ public enum DataPlaneBenchError: Error, Sendable, CustomStringConvertible {
       \(others.joined(separator: ", ")); the last one: \(last)): this is a bug of the benchmark \
       or of the data plane, please report it
       """
+    case .noInterfaces:
+      "cannot make virtual interfaces (`ip` has said why above): is iproute2 installed?"
     }
   }
 }

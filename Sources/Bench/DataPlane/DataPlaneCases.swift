@@ -33,13 +33,15 @@ struct DataPlaneCase: Sendable {
   /// The version of the first pass over the keys; 0: packets carry none.
   var firstVersion: UInt64 = 0
 
+  static let hotRead = DataPlaneCase("hot_read") { _ in BenchFrame.request(.get) }
+
   /// In the order in which they are run.
   static let all = [
     DataPlaneCase("empty", .empty) { _ in BenchFrame.request(.get) },
     DataPlaneCase("parse_swap", .parseSwap) { _ in BenchFrame.request(.get) },
     DataPlaneCase("pass_through", counter: "pass") { _ in BenchFrame.foreign() },
     DataPlaneCase("cold_read", isHot: false) { _ in BenchFrame.request(.get) },
-    DataPlaneCase("hot_read") { _ in BenchFrame.request(.get) },
+    hotRead,
     DataPlaneCase("cold_write", isHot: false) { _ in BenchFrame.request(.set) },
     DataPlaneCase("hot_write") { _ in BenchFrame.request(.set) },
     DataPlaneCase("read_reply", firstVersion: BenchRack.version) {

@@ -2,8 +2,8 @@ internal import Glibc
 internal import Sockets
 internal import Synchronization
 
-/// Where a benchmark of the data plane runs: a thread on one processor, in a network namespace
-/// without a name that goes away with it (or with the process, however it ends).
+/// Where a benchmark of the data plane runs: a thread that has one processor to itself, in a network
+/// namespace without a name that goes away with it (or with the process, however it ends).
 enum OwnNamespace {
   /// Runs `body` there, and returns its result.
   static func run<Value: Sendable>(_ body: @escaping @Sendable () throws -> Value) throws -> Value {
@@ -11,7 +11,7 @@ enum OwnNamespace {
     let thread = try BackgroundThread(name: "bench") {
       let result = Result {
         try NetworkNamespace.leave()
-        try BackgroundThread.stayOnProcessor()
+        try BackgroundThread.claimProcessor()
         return try body()
       }
       outcome.result.withLock { $0 = result }

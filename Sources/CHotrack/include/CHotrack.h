@@ -58,6 +58,10 @@ static inline __u64 hotrack_fetch_add64(__u64 *p, __u64 x) {
   return __atomic_fetch_add(p, x, __ATOMIC_SEQ_CST);
 }
 
+/* The size of struct plane_memory, too large an aggregate for Swift; and where its parts are. */
+__u64 hotrack_plane_memory_size(void);
+void hotrack_plane_memory_parts(void *memory, struct directory *d, struct plane_port **ports);
+
 /* Bytes that are allocated from the heap now (Swift's Glibc module lacks <malloc.h>). */
 __u64 hotrack_heap_bytes(void);
 

@@ -71,6 +71,9 @@ int csockets_leave_network_namespace(void);
 /* sched_setaffinity(2): the calling thread, and no other, stays on the processor that it is on. */
 int csockets_pin_thread(void);
 
+/* sched_setscheduler(2) with SCHED_FIFO: the calling thread runs before those of no such class. */
+int csockets_run_first(void);
+
 /* SO_PEERCRED: who is at the other end of a connected local socket. */
 struct csockets_peer {
   int32_t process;
