@@ -57,6 +57,9 @@ public struct TestbedFile: Sendable, Equatable {
   public var capacity: Int?
   /// `one_process` hosts all servers, each in its own namespace, instead of one process for each.
   public var oneProcess: Bool
+  /// `gather_us`: real servers serve at most so often, all that has come meanwhile; 0: each request
+  /// at once.
+  public var gatherMicroseconds = 0
   /// `hash_seed` of the key hash, which decides which server is home of which key.
   public var hashSeed: UInt64
   /// `buckets` of the directory; nil: the default.
@@ -98,6 +101,7 @@ public struct TestbedFile: Sendable, Equatable {
     clients = bed?.integer("clients", 1...16) ?? 1
     capacity = bed?.integer("capacity", 10...1_000_000)
     oneProcess = bed?.bool("one_process") ?? false
+    gatherMicroseconds = bed?.integer("gather_us", 0...10_000) ?? 0
     hashSeed = UInt64(bed?.integer("hash_seed", 0...Int.max) ?? 0)
     buckets = bed?.powerOfTwo("buckets", 1...(1 << 20))
     window = bed?.powerOfTwo("window", 16...(1 << 30))

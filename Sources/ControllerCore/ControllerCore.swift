@@ -26,6 +26,8 @@ public struct ControllerCore: Sendable {
   private var lastSequence: UInt64 = 0
   private var lastToken: UInt64 = 0
   var graceActions: [UInt64: [GraceAction]] = [:]
+  /// The last time that servers began to join.
+  var joinAttempt: UInt64 = 0
 
   // Servers and slots (Servers.swift, Recovery.swift).
   var servers: [ServerRecord]
@@ -148,6 +150,7 @@ public struct ControllerCore: Sendable {
   mutating func beginWhatWaits() {
     guard serving, recovery == nil, batch == nil else { return }
     joinReadyServers()
+    guard !servers.contains(where: { $0.phase == .joining }) else { return }
     beginFloor()
     beginBatch()
   }
@@ -181,6 +184,7 @@ public struct ControllerCore: Sendable {
       case .freeBase(let hash, let index): entries.releaseBase(hash, index)
       case .freeTable(let table): targets.free(table)
       case .recover(let attempt): recoveryGraceElapsed(attempt)
+      case .join(let attempt): join(attempt: attempt)
       }
     }
     beginWhatWaits()
@@ -240,6 +244,7 @@ enum GraceAction: Sendable {
   case freeBase(keyHash: UInt64, index: UInt32)
   case freeTable(UInt8)
   case recover(attempt: UInt64)
+  case join(attempt: UInt64)
 }
 
 func bit(_ server: UInt8) -> UInt32 { 1 << UInt32(server) }

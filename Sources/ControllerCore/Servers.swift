@@ -12,6 +12,8 @@ struct ServerRecord: Sendable {
     case assigning
     /// Has all it needs; not yet part of the rack.
     case ready
+    /// The directory knows its incarnation, and a grace period runs until it counts as alive.
+    case joining
     case alive
     case lost
   }
@@ -92,7 +94,8 @@ extension ControllerCore {
       let isSilent = now > servers[index].lastHeard + configuration.times.serverTimeout
       switch servers[index].phase {
       case .alive where isSilent: silent.append(servers[index].number)
-      case .admitting where isSilent, .assigning where isSilent, .ready where isSilent:
+      case .admitting where isSilent, .assigning where isSilent, .ready where isSilent,
+        .joining where isSilent:
         servers[index].phase = .unknown
         servers[index].slotsTask = nil
       default: break
@@ -214,9 +217,7 @@ extension ControllerCore {
   }
 
   private mutating func enter(_ index: Int) {
-    var place = servers[index].place
-    place.incarnation = servers[index].incarnation
-    publish(.setServer(servers[index].number, place))
+    publish(.setServer(servers[index].number, present(index)))
     servers[index].phase = .alive
     servers[index].lastHeard = now
     alive |= bit(servers[index].number)
@@ -229,9 +230,38 @@ extension ControllerCore {
   mutating func joinReadyServers() {
     let ready = servers.indices.filter { servers[$0].phase == .ready }
     guard !ready.isEmpty, !entries.inOrder.contains(where: isOutdated) else { return }
-    for index in ready { enter(index) }
+    // Transitions since its ADMIT have not fenced it. A packet that was stamped before them, and has
+    // not yet read who is alive, must not be sent there: it has been by the end of a grace period.
+    for index in ready {
+      publish(.setServer(servers[index].number, present(index)))
+      servers[index].phase = .joining
+    }
+    joinAttempt += 1
+    afterGrace([.join(attempt: joinAttempt)])
+  }
+
+  /// The grace period of `joinReadyServers` is over, in which no transition has begun.
+  mutating func join(attempt: UInt64) {
+    // Others have begun to join since: their grace period is the one that counts.
+    guard attempt == joinAttempt else { return }
+    // After a loss it is tried again when that is dealt with; unless no server is left to do so.
+    let isLate = recovery.map { $0.stage != .alone || alive != 0 } ?? false
+    for index in servers.indices where servers[index].phase == .joining {
+      guard !isLate else {
+        servers[index].phase = .ready
+        continue
+      }
+      enter(index)
+    }
     publish(.setAlive(alive))
     if faults.contains(.plainTargetChange) { makeTargets() }
+  }
+
+  /// Where a server is, in its present incarnation.
+  private func present(_ index: Int) -> ServerPlace {
+    var place = servers[index].place
+    place.incarnation = servers[index].incarnation
+    return place
   }
 
   /// A new table of write targets for the living servers; no entry uses it yet. Without a free

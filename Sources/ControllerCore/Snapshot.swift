@@ -21,7 +21,7 @@ extension ControllerCore {
     let phase: ServerState.Phase =
       switch record.phase {
       case .unknown: .unknown
-      case .admitting, .assigning, .ready: .admitting
+      case .admitting, .assigning, .ready, .joining: .admitting
       case .alive: .alive
       case .lost: .lost
       }

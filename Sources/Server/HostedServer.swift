@@ -49,16 +49,26 @@ final class HostedServer {
     try batch.receive(from: socket)
     let now = queue == nil ? 0 : MonotonicClock.now
     let count = batch.count
-    for index in 0..<count {
-      let sender = batch.sender(index)
-      if queue == nil {
-        // The queue of a real server is what is left to do of what has arrived.
-        serve(batch[index], from: sender, load: count - index - 1, lateness: 0)
-      } else {
-        enqueue(batch[index], from: sender, now: now)
-      }
+    if queue == nil {
+      serveAll(of: batch)
+    } else {
+      for index in 0..<count { enqueue(batch[index], from: batch.sender(index), now: now) }
     }
     output.flush()
+  }
+
+  /// Copies first: a hot key is not spread again before they are stored. The queue of a real server
+  /// is what is left to do of what has arrived.
+  private func serveAll(of batch: DatagramBatch) {
+    var left = batch.count
+    func serve(copies: Bool) {
+      for index in 0..<batch.count where ServerCore.isCopy(batch[index]) == copies {
+        left -= 1
+        self.serve(batch[index], from: batch.sender(index), load: left, lateness: 0)
+      }
+    }
+    serve(copies: true)
+    serve(copies: false)
   }
 
   /// Serves what is due by now in the emulated queue.

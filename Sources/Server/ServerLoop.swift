@@ -72,12 +72,15 @@ final class ServerLoop {
     capacity: 64, datagramLengthMax: WireLimits.datagramLengthMax + 1)
   private let control: LoopControl
   private let logger: Logger
-  private let isEmulated: Bool
+  /// Nanoseconds that rounds are apart, at least.
+  private let gathering: UInt64
   private var isStopping = false
 
   /// At thousands of requests a second spread over many sockets, a wake-up for each packet costs
   /// more than serving it: rounds of emulated servers are at least this far apart. Nanoseconds.
-  private static let tick: UInt64 = 200_000
+  private static let emulatedGathering: UInt64 = 200_000
+  /// What the kernel had no room for is tried again after this.
+  private static let retryInterval: UInt64 = 200_000
   private static let wakeUpToken = UInt64.max
 
   init(
@@ -95,12 +98,14 @@ final class ServerLoop {
     self.poll = poll
     self.control = control
     self.logger = logger
-    isEmulated = options.contains { $0.capacity != nil }
+    let isEmulated = options.contains { $0.capacity != nil }
+    let asked = options.map(\.gathering).max() ?? 0
+    gathering = isEmulated ? max(asked, Self.emulatedGathering) : asked
   }
 
   /// Serves until it is told to stop.
   func run() {
-    if isEmulated { BackgroundThread.setTimerSlack(nanoseconds: 1) }
+    if gathering > 0 { BackgroundThread.setTimerSlack(nanoseconds: 1) }
     do throws(SocketError) {
       while !isStopping { try round() }
       control.outcome.withLock { $0 = .success(servers.map(\.totals)) }
@@ -128,7 +133,11 @@ final class ServerLoop {
     for server in servers {
       if let due = server.nextDue, due <= now { server.serveDue(now: now) }
     }
-    if isEmulated || servers.contains(where: \.hasUnsent) { rest(since: now) }
+    if gathering > 0 {
+      rest(since: now, for: gathering)
+    } else if servers.contains(where: \.hasUnsent) {
+      rest(since: now, for: Self.retryInterval)
+    }
   }
 
   private var nextDue: UInt64? {
@@ -139,8 +148,8 @@ final class ServerLoop {
     return next
   }
 
-  private func rest(since start: UInt64) {
-    let end = start + Self.tick
+  private func rest(since start: UInt64, for nanoseconds: UInt64) {
+    let end = start + nanoseconds
     let now = MonotonicClock.now
     guard now < end else { return }
     var time = timespec(tv_sec: 0, tv_nsec: Int(end - now))

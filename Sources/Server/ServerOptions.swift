@@ -18,6 +18,9 @@ public struct ServerOptions: Sendable {
   public var capacity: Double?
   /// Datagrams that may wait at an emulated server; more are answered `busy`.
   public var queueMax = 200
+  /// Nanoseconds: rounds of serving are at least this far apart, so that one wake-up serves what
+  /// has come meanwhile. 0: each datagram at once. Servers of emulated capacity have their own.
+  public var gathering: UInt64 = 0
   /// Clients whose sessions are remembered.
   public var sessionsMax = 65_536
   /// Keys for which there is room at the start; the table grows beyond.

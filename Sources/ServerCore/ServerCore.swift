@@ -77,6 +77,12 @@ public struct ServerCore {
     refuse(arrival, .busy, fence: fence.isForThisKey ? fence.generation : 0, &output)
   }
 
+  /// Whether a datagram says that it is a copy to store; it is not checked.
+  public static func isCopy(_ datagram: UnsafeRawBufferPointer) -> Bool {
+    datagram.count > WireLimits.operationOffset
+      && datagram[WireLimits.operationOffset] == Operation.copy.rawValue
+  }
+
   /// How a server of emulated capacity serves a datagram.
   public static func service(of datagram: UnsafeRawBufferPointer) -> ServiceClass {
     guard let header = try? Header(datagram: datagram), !header.flags.contains(.reply) else {

@@ -31,6 +31,7 @@ extension Testbed {
     let common =
       ["server", "--directory", "\(TestbedLayout.rackAddress)", "--seed", "\(file.hashSeed)"]
       + (file.capacity.map { ["--capacity", "\($0)"] } ?? [])
+      + (file.gatherMicroseconds > 0 ? ["--gather-us", "\(file.gatherMicroseconds)"] : [])
     let places = layout.servers.map { node in
       ["--server", "\(node.number)=\(node.address)@\(node.namespace)"]
     }

@@ -90,6 +90,8 @@ public enum WireLimits {
   /// The UDP port of a rack's controller on the directory host.
   public static let controlPort = UInt16(HOTRACK_CONTROL_PORT)
   public static let headerLength = Int(HOTRACK_HEADER_LENGTH)
+  /// Where in a header its operation stands.
+  public static let operationOffset = 3
   public static let keyLengthMax = Int(HOTRACK_KEY_LENGTH_MAX)
   /// Key and value of one datagram together, in bytes.
   public static let bodyLengthMax = Int(HOTRACK_BODY_LENGTH_MAX)

@@ -2,6 +2,13 @@ import Testing
 import Wire
 
 @Suite struct WireTests {
+  @Test func theOperationStandsWhereItIsLookedFor() {
+    for operation in [Operation.get, .copy, .fence] {
+      #expect(
+        Message(Header(operation)).encoded()[WireLimits.operationOffset] == operation.rawValue)
+    }
+  }
+
   @Test func aDatagramSurvivesEncodingAndDecoding() throws {
     var header = Header(.set)
     header.server = 3

@@ -134,8 +134,12 @@ struct RackProber {
     _ rate: Double, _ report: LoadReport, _ begin: Moment?, _ end: Moment
   ) throws -> RackProbe {
     guard let begin, end.time > begin.time else {
-      throw TestbedError.run(
-        "too little time was measured to count anything: measure for at least 2 seconds")
+      // The machine was so busy that we have not seen the measuring begin.
+      var report = report
+      report.isValid = false
+      return RackProbe(
+        offered: rate, report: report, serverRates: [], copyRate: 0,
+        hotKeys: try status().hotKeys, moves: 0, processors: nil)
     }
     let seconds = (end.time - begin.time) / .seconds(1)
     func rates(_ count: (ControlServer) -> UInt64) -> [Double] {

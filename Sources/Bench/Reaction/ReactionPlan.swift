@@ -28,6 +28,8 @@ public struct ReactionPlan: Sendable, Equatable {
   /// Milliseconds between two sends of what is due: at 50,000 requests per second and servers that
   /// are processes of their own, a small machine spends most of its time on waking them up.
   public var tick = 0.5
+  /// Milliseconds between two rounds of a server, for the same reason.
+  public var gathering = 0.2
   /// Of arrivals, keys and kinds.
   public var seed: UInt64 = 1
   /// Of the key hash: it decides which server is home of which key.
@@ -43,6 +45,7 @@ public struct ReactionPlan: Sendable, Equatable {
     // Its name is given to it.
     var file = TestbedFile(name: "", servers: servers, clients: 1)
     file.hashSeed = hashSeed
+    file.gatherMicroseconds = Int(gathering * 1e3)
     return file
   }
 
