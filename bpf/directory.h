@@ -461,17 +461,24 @@ DIRECTORY_INLINE void directory_on_report(DIRECTORY *d, const struct directory_r
 
   counts = report->status == HOTRACK_OK || report->status == HOTRACK_NOT_FOUND ||
            DIRECTORY_FAULT(d, DIRECTORY_FAULT_ERRORS_MOVE);
-  if (report->flags & HOTRACK_FLAG_NOT_HOLDER)
-    counts = 0;
   if (DIRECTORY_FAULT(d, DIRECTORY_FAULT_READ_REPLIES_IGNORED) &&
       directory_is_read(report->operation))
     counts = 0;
   decision->entry = directory_find(d, report->key_hash, &place);
   if (counts && place.detail) {
     mode = DIRECTORY_READ_ACQUIRE(place.detail->mode);
-    if ((mode == DIRECTORY_HOT || mode == DIRECTORY_REMOVING) &&
-        (report->generation >= DIRECTORY_READ(place.detail->since) ||
-         DIRECTORY_FAULT(d, DIRECTORY_FAULT_SINCE_IGNORED))) {
+    if (report->flags & HOTRACK_FLAG_NOT_HOLDER) {
+      /* It would tell its client of a version that no later read is steered to yet. */
+      if ((mode == DIRECTORY_HOT || mode == DIRECTORY_REMOVING) &&
+          report->version >
+              directory_word_version(place.detail, DIRECTORY_READ_ACQUIRE(*place.word)) &&
+          !DIRECTORY_FAULT(d, DIRECTORY_FAULT_FLAGGED_PASSES)) {
+        directory_drop(decision, COUNTER_DROP_NOT_HOLDER);
+        return;
+      }
+    } else if ((mode == DIRECTORY_HOT || mode == DIRECTORY_REMOVING) &&
+               (report->generation >= DIRECTORY_READ(place.detail->since) ||
+                DIRECTORY_FAULT(d, DIRECTORY_FAULT_SINCE_IGNORED))) {
       result = directory_record(d, control, &place, report->version, report->server);
       if (result != DIRECTORY_RECORDED) {
         directory_drop(decision, result == DIRECTORY_RECORD_CONTENDED

@@ -129,7 +129,8 @@ _Static_assert(sizeof(struct directory_control) == 2 * DIRECTORY_CACHE_LINE, "tw
   X(DROP_NOT_A_LIVING_SERVER, "drop_not_a_living_server") /* dead, or another incarnation */      \
   X(DROP_NOT_NEIGHBOUR, "drop_not_neighbour")             /* forwarded, but not from that rack */ \
   X(DROP_STALE_EPOCH, "drop_stale_epoch")                                                         \
-  X(DROP_CONTENDED, "drop_contended") /* the swap kept failing */                                 \
+  X(DROP_CONTENDED, "drop_contended")   /* the swap kept failing */                               \
+  X(DROP_NOT_HOLDER, "drop_not_holder") /* a result that is newer than what is completed */       \
   X(DROP_OUTSIDE_WINDOW, "drop_outside_window")                                                   \
   X(DROP_COPY_TARGET_DEAD, "drop_copy_target_dead")                                               \
   X(DROP_NO_RETURN_PATH, "drop_no_return_path") /* where to is not known */                       \
@@ -153,6 +154,7 @@ enum directory_fault {
   DIRECTORY_FAULT_SINCE_IGNORED = 8,
   DIRECTORY_FAULT_TORN_WORD = 16,
   DIRECTORY_FAULT_GENERATION_LATE = 32,
+  DIRECTORY_FAULT_FLAGGED_PASSES = 64,
 };
 
 static inline __attribute__((always_inline, unused)) __u64 directory_word(__u32 base, __u32 offset,

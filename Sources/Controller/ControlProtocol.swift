@@ -150,6 +150,7 @@ public struct ControlStatus: Sendable, Equatable, Codable {
   public var process: Int32
   public var uptimeSeconds: Double
   public var epoch: UInt16
+  /// With the epoch in its high 16 bits.
   public var generation: UInt64
   /// The rack takes requests.
   public var serving: Bool

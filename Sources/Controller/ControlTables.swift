@@ -1,5 +1,6 @@
 internal import ControllerCore
 internal import Foundation
+internal import Wire
 
 /// Answers of a controller as people read them; at most 100 columns.
 public enum ControlTables {
@@ -49,7 +50,7 @@ public enum ControlTables {
     var lines = [
       ("rack", "\(status.rack) at \(status.address)"),
       ("controller", "process \(status.process), up \(duration(status.uptimeSeconds))"),
-      ("epoch", "\(status.epoch), generation \(status.generation)"),
+      ("epoch", "\(status.epoch), generation \(Generation.count(of: status.generation))"),
       ("serving", status.serving ? "yes" : "no"),
       ("servers", "\(status.serversAlive) of \(status.servers) alive"),
       ("requests", "\(count(status.rate))/s, one of \(status.sampleInterval) sampled"),

@@ -116,4 +116,6 @@ public struct ControllerFaults: OptionSet, Sendable {
   public static let noSecondGeneration = ControllerFaults(rawValue: 16)
   /// The entry becomes hot before the servers have acknowledged SYNC.
   public static let hotBeforeSync = ControllerFaults(rawValue: 32)
+  /// A returned server counts as alive without a grace period.
+  public static let joinsAtOnce = ControllerFaults(rawValue: 64)
 }

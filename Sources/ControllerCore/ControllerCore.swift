@@ -18,7 +18,7 @@ public struct ControllerCore: Sendable {
   var now: UInt64 = 0
   private var lastTick: UInt64 = 0
   var startedAt: UInt64 = 0
-  var generation: UInt64 = 1
+  var generation: UInt64
   /// The rack's counter at the last tick.
   var nextVersion: UInt64
   var serving = false
@@ -62,6 +62,7 @@ public struct ControllerCore: Sendable {
   public init(_ configuration: ControllerConfiguration) {
     self.configuration = configuration
     nextVersion = configuration.firstVersion
+    generation = Generation.first(ofEpoch: configuration.epoch)
     let numbers = configuration.servers.keys.sorted()
     servers = numbers.compactMap { number in
       configuration.servers[number].map { ServerRecord(number: number, place: $0) }

@@ -237,6 +237,10 @@ extension ControllerCore {
       servers[index].phase = .joining
     }
     joinAttempt += 1
+    guard !faults.contains(.joinsAtOnce) else {
+      join(attempt: joinAttempt)
+      return
+    }
     afterGrace([.join(attempt: joinAttempt)])
   }
 

@@ -102,6 +102,8 @@ public struct DirectoryFaults: OptionSet, Sendable {
   public static let errorsMove = DirectoryFaults(rawValue: 4)
   /// Replies from before the promotion count.
   public static let sinceIgnored = DirectoryFaults(rawValue: 8)
+  /// A re-sent result of a server that lacks the value passes, though nothing as new is completed.
+  public static let flaggedPasses = DirectoryFaults(rawValue: 64)
   /// A request's generation is read after its entry.
   public static let generationLate = DirectoryFaults(rawValue: 32)
   /// The state word is written by two plain stores.

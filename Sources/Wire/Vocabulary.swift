@@ -104,6 +104,19 @@ public enum WireLimits {
   public static let noServer = UInt8(HOTRACK_NO_SERVER)
 }
 
+/// A generation: the epoch in the high 16 bits, so that no generation of an earlier epoch is as new;
+/// below it the count of the directory's transitions.
+public enum Generation {
+  private static let epochShift: UInt64 = 48
+
+  /// The generation that an epoch begins with.
+  public static func first(ofEpoch epoch: UInt16) -> UInt64 { UInt64(epoch) << epochShift | 1 }
+  /// Without the epoch, as people see it.
+  public static func count(of generation: UInt64) -> UInt64 {
+    generation & (1 << epochShift - 1)
+  }
+}
+
 /// A version: the epoch in the high 16 bits, a counter in the low 48. Orders all writes of a key.
 public enum Version {
   /// The first version of an epoch.

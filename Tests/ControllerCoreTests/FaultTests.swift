@@ -30,7 +30,7 @@ import Wire
   @Test func theGenerationBeforeTheEntry() {
     for (fault, expected) in [(ControllerFaults.generationBeforeEntry, true), ([], false)] {
       let rack = promotion(fault)
-      let generation = rack.published.firstIndex(of: .setGeneration(2)) ?? .max
+      let generation = rack.published.firstIndex(of: .setGeneration(firstGeneration + 1)) ?? .max
       let entry =
         rack.published.firstIndex { if case .insert = $0 { true } else { false } } ?? .max
       #expect(generation < .max && entry < .max && (generation < entry) == expected)
@@ -51,8 +51,8 @@ import Wire
   }
 
   @Test func noSecondGeneration() {
-    #expect(promotion(.noSecondGeneration).memory.generation == 2)
-    #expect(promotion([]).memory.generation == 3)
+    #expect(promotion(.noSecondGeneration).memory.generation == firstGeneration + 1)
+    #expect(promotion([]).memory.generation == firstGeneration + 2)
   }
 
   @Test func hotBeforeSyncIsAcknowledged() {

@@ -4,6 +4,9 @@ import Wire
 
 @testable import ControllerCore
 
+/// Of the epoch that test racks begin with.
+let firstGeneration = Generation.first(ofEpoch: 1)
+
 /// splitmix64: the same seed gives the same run.
 struct Random: RandomNumberGenerator {
   var state: UInt64

@@ -10,7 +10,7 @@ import Wire
     #expect(rack.core.state.servers.allSatisfy { $0.phase == .alive })
     #expect(rack.core.state.servers.map(\.slots).reduce(0, +) == WireLimits.slots)
     for (number, server) in rack.servers {
-      #expect(server.epoch == 1 && server.floor == 1)
+      #expect(server.epoch == 1 && server.floor == firstGeneration)
       #expect(
         server.slots.count == 1 && server.slotRun(of: hash(homeOf: Int(number), of: 5)) != nil)
     }
@@ -43,14 +43,14 @@ import Wire
     rack.sent = []
     let effects = rack.core.handle(.command(.promote(keyHash: key, key: testKey(key))))
     guard case .publish(.insert(let entry, key, 1)) = effects[0],
-      case .publish(.setGeneration(2)) = effects[1]
+      case .publish(.setGeneration(firstGeneration + 1)) = effects[1]
     else {
       Issue.record("unexpected order: \(effects.prefix(3))")
       return
     }
     let fenced = effects.dropFirst(2).compactMap { effect -> UInt8? in
       guard case .send(let message, let server) = effect, message.header.operation == .fence,
-        message.header.generation == 2, message.key == testKey(key)
+        message.header.generation == firstGeneration + 1, message.key == testKey(key)
       else { return nil }
       return server
     }
@@ -78,7 +78,7 @@ import Wire
     rack.demote(key)
     #expect(rack.servers[1]?.stored[key]?.version == version)
     #expect(rack.perform(.get, key, client: 10, sequence: 50)?.value == [39])
-    #expect(rack.memory.generation == 5)
+    #expect(rack.memory.generation == firstGeneration + 4)
   }
 
   @Test func aWriteOfBeforeTheTransitionIsRefusedAndItsRetryExecutedOnce() {

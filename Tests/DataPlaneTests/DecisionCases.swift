@@ -203,8 +203,18 @@ enum DecisionCases {
         1, "reply older than the completed version", hot.from(1, .set, version: completed - 1),
         .forward, "write_reply"),
       .server(
-        1, "reply flagged not-holder",
+        1, "reply flagged not-holder, newer than the completed version",
         hot.from(1, .set, version: completed + 1) {
+          $0.flags.insert(.notHolder)
+        }, .drop, "drop_not_holder"),
+      .server(
+        1, "the same while the key is being removed",
+        TestKey.removing.from(1, .set, version: completed + 1) {
+          $0.flags.insert(.notHolder)
+        }, .drop, "drop_not_holder"),
+      .server(
+        1, "reply flagged not-holder, of the completed version",
+        hot.from(1, .set, version: completed) {
           $0.flags.insert(.notHolder)
         }, .forward, "write_reply"),
       .server(

@@ -25,6 +25,8 @@ public enum SimulationFault: String, Sendable, CaseIterable {
   case floorNotRaised = "floor-not-raised"
   case lateFloorObeyed = "late-floor-obeyed"
   case incarnationIgnored = "incarnation-ignored"
+  case flaggedPasses = "flagged-passes"
+  case joinsAtOnce = "joins-at-once"
   case graceSkipped = "grace-skipped"
   case generationLate = "generation-late"
 
@@ -50,6 +52,8 @@ public enum SimulationFault: String, Sendable, CaseIterable {
     case .copyKeepsGeneration: "an ordered copy carries its value's generation, not the order's"
     case .floorNotRaised: "a server forgets without raising its floor first"
     case .incarnationIgnored: "a server takes what was meant for an earlier start of it"
+    case .flaggedPasses: "a replayed result passes before its version is completed"
+    case .joinsAtOnce: "a returned server counts as alive without a grace period"
     case .graceSkipped: "what is freed is used again while packets under way may still know it"
     case .generationLate: "a request's generation is read after its entry"
     case .lateFloorObeyed: "a FLOOR that is not the newest makes a server forget"
@@ -90,6 +94,8 @@ struct SimulationFaults: Sendable {
     case .copyKeepsGeneration: server.insert(.copyCarriesOldGeneration)
     case .floorNotRaised: server.insert(.floorNotRaised)
     case .incarnationIgnored: server.insert(.incarnationIgnored)
+    case .flaggedPasses: directory.insert(.flaggedPasses)
+    case .joinsAtOnce: controller.insert(.joinsAtOnce)
     case .graceSkipped: isGraceSkipped = true
     case .generationLate: directory.insert(.generationLate)
     case .lateFloorObeyed: server.insert(.lateFloorObeyed)
