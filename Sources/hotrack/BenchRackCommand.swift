@@ -13,7 +13,7 @@ struct BenchRackCommand: ParsableCommand {
     discussion: """
       Brings up a rack of servers of emulated capacity in network namespaces of this host, for each \
       policy one, and searches for the highest load whose p99 latency is within the limit and of \
-      which at most 0.1 % stay without an answer (refused as busy, lost, failed). Operations arrive \
+      which at most 0.1 % are beyond it (answered later, refused as busy, lost, failed). Operations arrive \
       at random moments, whether or not the rack keeps up; latency counts from then. All policies \
       see the same arrivals and the same placement of keys. What is reported was measured for \
       --seconds at the load found.
@@ -91,8 +91,9 @@ struct BenchRackCommand: ParsableCommand {
     @Option(help: "The search ends when it knows the load to this share.")
     var resolution = RackPlan().resolution
 
-    @Flag(help: "Answers later than the limit count as none: then 99.9 % must be in time.")
-    var countLate = false
+    @Flag(
+      help: "Late answers do not count as beyond the limit: p99 alone bounds them, not 99.9 %.")
+    var ignoreLate = false
 
     @Option(help: "Write values of so many of the most popular keys first.")
     var fill = RackPlan().fill
@@ -185,7 +186,7 @@ struct BenchRackCommand: ParsableCommand {
     (plan.seconds, plan.warmUp) = (measuring.seconds, measuring.warmUp)
     (plan.probeSeconds, plan.probeWarmUp) = (measuring.probeSeconds, measuring.probeWarmUp)
     (plan.resolution, plan.fill) = (measuring.resolution, measuring.fill)
-    plan.countsLate = measuring.countLate
+    plan.countsLate = !measuring.ignoreLate
     (plan.seed, plan.hashSeed) = (measuring.seed, measuring.hashSeed)
     return plan
   }

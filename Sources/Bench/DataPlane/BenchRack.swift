@@ -34,7 +34,7 @@ struct BenchRack {
   }
 
   /// Buckets for so many hot keys, a quarter full, and no fewer than a rack has by default.
-  static func buckets(forKeys keys: Int) -> Int { max(4_096, keys) }
+  static func buckets(forKeys keys: Int) -> Int { max(2_048, keys / 2) }
 
   /// A directory of eight living servers behind one interface.
   static func setUp(_ memory: DirectoryMemory, interface: UInt32) {

@@ -50,10 +50,12 @@ public struct RackPlan: Sendable {
 
   /// The p99 latency must not be above it. Microseconds.
   public var p99Limit = 50_000.0
-  /// Of all operations, so many may be without an answer (refused as busy, lost, failed), at most.
-  public var unansweredMax = 0.001
-  /// Operations that are answered later than the limit count as unanswered.
-  public var countsLate = false
+  /// Of all operations, so many may be beyond the limit: answered later, refused as busy, lost,
+  /// failed.
+  public var beyondLimitMax = 0.001
+  /// Operations that are answered, but late, count as beyond the limit; otherwise p99 alone bounds
+  /// them.
+  public var countsLate = true
 
   /// Measured at the load that is reported.
   public var seconds = 20.0
@@ -137,7 +139,7 @@ public struct RackPlan: Sendable {
     guard let p99 = report.p99Microseconds, p99 <= p99Limit else { return false }
     let bad = countsLate ? report.beyondLimitShare : report.unansweredShare
     // The second demand is for a rack that answers later and later.
-    return bad <= unansweredMax
+    return bad <= beyondLimitMax
       && Double(report.completed) >= 0.995 * Double(report.offered)
   }
 }

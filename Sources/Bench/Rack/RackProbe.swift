@@ -83,7 +83,7 @@ struct RackProber {
       if state.phase == .measuring {
         if begin == nil { begin = try moment(roles) } else { unanswered += state.busy + state.lost }
         // What is certain to be too much need not be measured to the end.
-        let allowed = 2 * plan.unansweredMax * rate * seconds
+        let allowed = 2 * plan.beyondLimitMax * rate * seconds
         if !toTheEnd, Double(unanswered) > allowed, state.elapsed > warmUp + 1 { background.end() }
       }
       // The last part of the measured time is not worth counting, its exact end is hard to meet.

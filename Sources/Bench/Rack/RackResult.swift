@@ -159,7 +159,7 @@ public struct RackResult: Sendable, Encodable {
     MarkdownTable(
       [
         .words("policy"), "ops/s", "share", "ideal", "ratio to home", "p50", "p99",
-        "unanswered", "copies/s", "hot keys", "busiest / mean",
+        "beyond limit", "copies/s", "hot keys", "busiest / mean",
       ],
       rows: results.map { result in
         [
@@ -169,7 +169,7 @@ public struct RackResult: Sendable, Encodable {
           result.ratioToHome.map { Figures.fixed($0, 2) } ?? "",
           Figures.milliseconds(result.p50Microseconds),
           Figures.milliseconds(result.p99Microseconds),
-          Figures.fixed(100 * result.unansweredShare, 3) + " %",
+          Figures.fixed(100 * result.beyondLimitShare, 3) + " %",
           Figures.count(result.copiesPerSecond), Figures.count(Double(result.hotKeys)),
           Figures.fixed(result.busiestToMean, 2),
         ]
