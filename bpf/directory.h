@@ -164,7 +164,9 @@ DIRECTORY_INLINE __u32 directory_choose_reader(DIRECTORY *d, struct directory_co
   if (DIRECTORY_READ(control->choice) != DIRECTORY_CHOICE_ROUND_ROBIN)
     return directory_choose(d, set);
   count = directory_popcount(set);
-  turn = DIRECTORY_FETCH_ADD(&detail->turn, 1);
+  /* Two processors may take the same turn: no harm in a comparison. */
+  turn = DIRECTORY_READ(detail->turn);
+  DIRECTORY_WRITE(detail->turn, (__u8)(turn + 1));
   return directory_select(set, turn % (count ? count : 1));
 }
 
@@ -477,7 +479,7 @@ DIRECTORY_INLINE void directory_on_report(DIRECTORY *d, const struct directory_r
         return;
       }
     } else if ((mode == DIRECTORY_HOT || mode == DIRECTORY_REMOVING) &&
-               (report->generation >= DIRECTORY_READ(place.detail->since) ||
+               ((__u32)report->generation >= DIRECTORY_READ(place.detail->since) ||
                 DIRECTORY_FAULT(d, DIRECTORY_FAULT_SINCE_IGNORED))) {
       result = directory_record(d, control, &place, report->version, report->server);
       if (result != DIRECTORY_RECORDED) {

@@ -12,12 +12,11 @@
 #define DIRECTORY_STORE(x, value) __atomic_store_n(&(x), (value), __ATOMIC_RELEASE)
 
 /* Publishes an entry as *adding* in an empty place; the key hash last, so that it is seen whole. */
-DIRECTORY_ACCESS void directory_insert(DIRECTORY *d, __u32 entry, __u64 key_hash, __u8 home) {
+DIRECTORY_ACCESS void directory_insert(DIRECTORY *d, __u32 entry, __u64 key_hash) {
   struct directory_bucket *bucket = &d->buckets[entry / DIRECTORY_WAYS];
   struct directory_detail *detail = &d->details[entry];
 
   DIRECTORY_STORE(bucket->word[entry % DIRECTORY_WAYS], 0);
-  DIRECTORY_STORE(detail->home, home);
   DIRECTORY_STORE(detail->copies, 0);
   DIRECTORY_STORE(detail->mode, DIRECTORY_ADDING);
   DIRECTORY_STORE(bucket->key_hash[entry % DIRECTORY_WAYS], key_hash);
@@ -28,16 +27,15 @@ DIRECTORY_ACCESS void directory_insert(DIRECTORY *d, __u32 entry, __u64 key_hash
  * mode last. `base` is the version that the window starts at; the completed version lies in it.
  */
 DIRECTORY_ACCESS void directory_make_hot(DIRECTORY *d, __u32 entry, __u64 completed, __u32 set,
-                                         __u64 since, __u8 home, __u8 copies, __u8 targets) {
+                                         __u64 since, __u8 copies, __u8 targets) {
   struct directory_bucket *bucket = &d->buckets[entry / DIRECTORY_WAYS];
   struct directory_detail *detail = &d->details[entry];
   __u64 word = __atomic_load_n(&bucket->word[entry % DIRECTORY_WAYS], __ATOMIC_ACQUIRE);
   __u32 base = (directory_word_base(word) + 1) % DIRECTORY_BASES;
 
-  DIRECTORY_STORE(detail->home, home);
   DIRECTORY_STORE(detail->copies, copies);
   DIRECTORY_STORE(detail->targets, targets);
-  DIRECTORY_STORE(detail->since, since);
+  DIRECTORY_STORE(detail->since, (__u32)since);
   DIRECTORY_STORE(detail->base[base], completed);
   DIRECTORY_STORE(bucket->word[entry % DIRECTORY_WAYS], directory_word(base, 0, set));
   DIRECTORY_STORE(detail->mode, DIRECTORY_HOT);

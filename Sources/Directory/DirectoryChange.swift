@@ -54,6 +54,7 @@ public enum DirectoryChange: Sendable, Equatable {
   case setSlots(first: UInt16, count: UInt16, home: UInt8, moving: Bool)
   /// A table of 256 write targets. No entry may be using it.
   case setTargets(table: UInt8, servers: [UInt8])
+  /// `home`, here and below: its home server, for those who watch; the memory does not keep it.
   case insert(entry: UInt32, keyHash: UInt64, home: UInt8)
   case makeHot(
     entry: UInt32, completed: UInt64, replicaSet: UInt32, since: UInt64, home: UInt8,

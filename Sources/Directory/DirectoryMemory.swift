@@ -87,10 +87,10 @@ public final class DirectoryMemory: @unchecked Sendable {
       precondition(servers.count == DIRECTORY_TARGETS && table < DIRECTORY_TARGET_TABLES)
       let place = raw.pointee.targets + Int(table) * Int(DIRECTORY_TARGETS)
       for (index, server) in servers.enumerated() { hotrack_store8(place + index, server) }
-    case .insert(let entry, let keyHash, let home):
-      directory_insert(raw, checked(entry), keyHash, home)
-    case .makeHot(let entry, let completed, let set, let since, let home, let copies, let targets):
-      directory_make_hot(raw, checked(entry), completed, set, since, home, copies, targets)
+    case .insert(let entry, let keyHash, _):
+      directory_insert(raw, checked(entry), keyHash)
+    case .makeHot(let entry, let completed, let set, let since, _, let copies, let targets):
+      directory_make_hot(raw, checked(entry), completed, set, since, copies, targets)
     case .setMode(let entry, let mode):
       directory_set_mode(raw, checked(entry), mode.rawValue)
     case .setCopies(let entry, let copies):

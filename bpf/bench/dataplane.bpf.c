@@ -91,7 +91,7 @@ static __always_inline struct bench_plan *next_packet(struct xdp_md *frame) {
   header->version =
       bpf_cpu_to_be64(p->first_version + (packet >> (p->key_bits & 31)) * p->version_step);
   header->key_hash = k->key_hash;
-  header->client = k->client;
+  header->client = bpf_cpu_to_be64(key + 1);
   header->sequence = number;
   header->acknowledged = number;
   return p;

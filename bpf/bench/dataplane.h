@@ -14,7 +14,6 @@ enum bench_target { BENCH_EMPTY, BENCH_PARSE_SWAP, BENCH_RACK, BENCH_TARGETS };
 /* What is different in the packets of each key; in network byte order. */
 struct bench_key {
   __be64 key_hash;
-  __be64 client;
 };
 
 /* One case: the packet as its sender sent it, and what changes from one to the next. */

@@ -59,7 +59,6 @@ final class PacketFeeder {
     if areHot != each.isHot {
       for index in 0..<keyCount {
         keys[index].key_hash = BenchRack.hash(index, isHot: each.isHot).bigEndian
-        keys[index].client = (UInt64(index) + 1).bigEndian
       }
       areHot = each.isHot
     }
