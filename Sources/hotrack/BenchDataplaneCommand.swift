@@ -54,6 +54,7 @@ struct BenchDataplaneCommand: ParsableCommand {
     try reportingFailure("bench dataplane") {
       try report.check(benchmark: "dataplane")
       let line = ProgressLine()
+      defer { line.clear() }
       var sizes: [DataPlaneCosts] = []
       for count in Set(keys).union([Self.mainKeys]).sorted() {
         let bench = DataPlaneBench(packetsPerRound: packets, rounds: rounds)

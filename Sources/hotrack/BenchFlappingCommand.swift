@@ -15,7 +15,8 @@ struct BenchFlappingCommand: ParsableCommand {
       demotions stay within the policy's budget, no key is promoted more often than its minimum \
       stay allows, and the directory carries no less than plain hashing. Needs root.
 
-      Exit codes: 0 all of that holds; 1 it could not run, or something does not hold.
+      Exit codes: 0 all of that holds; 1 it could not run, or something does not hold; 3 measured \
+      while this machine was too busy for it to count.
       """)
 
   enum Clock: String, CaseIterable, ExpressibleByArgument { case interval, stay, both }
@@ -79,6 +80,7 @@ struct BenchFlappingCommand: ParsableCommand {
       let interruption = Interruption()
       defer { interruption.cancel() }
       let line = ProgressLine()
+      defer { line.clear() }
       let result = try FlappingBench(plan, interruption: interruption).run { line.show($0) }
       line.clear()
       try report.publish(
@@ -91,6 +93,7 @@ struct BenchFlappingCommand: ParsableCommand {
         }
         throw ExitCode(1)
       }
+      if !result.results.allSatisfy(\.isValid) { throw ExitCode(3) }
     }
   }
 }

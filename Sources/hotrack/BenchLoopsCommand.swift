@@ -33,6 +33,7 @@ struct BenchLoopsCommand: ParsableCommand {
     try reportingFailure("bench loops") {
       try report.check(benchmark: "loops")
       let line = ProgressLine()
+      defer { line.clear() }
       let results = PacketLoopBench(datagramsPerRound: datagrams, rounds: rounds).run {
         line.show($0)
       }

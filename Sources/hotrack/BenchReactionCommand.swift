@@ -15,7 +15,8 @@ struct BenchReactionCommand: ParsableCommand {
       before the next change. 0: there were none. A request without an answer counts as got by \
       every server. Needs root.
 
-      Exit codes: 0 measured; 1 it could not run, or the rack did not carry the load.
+      Exit codes: 0 measured; 1 it could not run, or the rack did not carry the load; 3 measured \
+      while this machine was too busy for it to count.
       """)
 
   @Option(help: "Servers, 2 to 32.")
@@ -76,6 +77,7 @@ struct BenchReactionCommand: ParsableCommand {
       let interruption = Interruption()
       defer { interruption.cancel() }
       let line = ProgressLine()
+      defer { line.clear() }
       let result = try ReactionBench(plan, interruption: interruption).run { line.show($0) }
       line.clear()
       try report.publish(
@@ -87,6 +89,7 @@ struct BenchReactionCommand: ParsableCommand {
         standardError("hotrack bench reaction: \(shortcoming)")
         throw ExitCode(1)
       }
+      if !result.isValid { throw ExitCode(3) }
     }
   }
 }

@@ -62,6 +62,7 @@ struct BenchServerCommand: ParsableCommand {
     try reportingFailure("bench server") {
       try report.check(benchmark: "server")
       let line = ProgressLine()
+      defer { line.clear() }
       let measured = try ServerBench(settings).run { line.show($0) }
       line.clear()
       let tables = [Self.table(measured.results), Self.table(measured.ratios)]

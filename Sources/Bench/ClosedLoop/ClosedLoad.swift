@@ -20,6 +20,11 @@ struct ClosedCount {
     latency.add(other.latency)
   }
 
+  /// Takes over what turned out wrong of its requests after its end.
+  mutating func takeErrors(of later: ClosedCount) {
+    (refused, lost) = (later.refused, later.lost)
+  }
+
   /// A quantile of the latency; 0 if nothing was completed.
   func microseconds(_ quantile: Double) -> Double {
     Double(latency.quantile(quantile) ?? 0) / 1_000
@@ -59,7 +64,9 @@ final class ClosedLoad<Dialect: LoadDialect> {
   private var nextKey = 0
 
   /// Without an answer for so long, a request is lost. Nanoseconds.
-  private let patience: UInt64 = 200_000_000
+  private static var patience: UInt64 { 200_000_000 }
+  /// The same while values are stored, which nobody measures.
+  private static var fillPatience: UInt64 { 2_000_000_000 }
 
   private final class Lane {
     let socket: UDPSocket
@@ -114,7 +121,7 @@ final class ClosedLoad<Dialect: LoadDialect> {
   /// Asks for keys at random until `end`; what is under way then stays so. `count` begins anew.
   func run(_ operation: LoadOperation, until end: UInt64) throws(SocketError) {
     count = ClosedCount()
-    var nextExpiry = MonotonicClock.now + patience / 4
+    var nextExpiry = MonotonicClock.now + Self.patience / 4
     while true {
       let now = MonotonicClock.now
       guard now < end else { return }
@@ -124,8 +131,8 @@ final class ClosedLoad<Dialect: LoadDialect> {
         try send(lane, index, operation, .random, now: poll == nil ? now : MonotonicClock.now)
       }
       if now > nextExpiry {
-        expire(now: now)
-        nextExpiry = now + patience / 4
+        expire(now: now, after: Self.patience)
+        nextExpiry = now + Self.patience / 4
       }
     }
   }
@@ -140,16 +147,16 @@ final class ClosedLoad<Dialect: LoadDialect> {
         try receive(lane, now: now)
         try send(lane, index, .set, .each, now: now)
       }
-      expire(now: now)
+      expire(now: now, after: Self.fillPatience)
     }
   }
 
-  /// Sends nothing more, and waits for what is under way.
+  /// Sends nothing more, and waits for what is under way; `count` goes on.
   func drain() throws(SocketError) {
     while lanes.contains(where: { $0.oldest < $0.next }) {
       let now = MonotonicClock.now
       for lane in lanes { try receive(lane, now: now) }
-      expire(now: now)
+      expire(now: now, after: Self.patience)
     }
   }
 
@@ -199,7 +206,7 @@ final class ClosedLoad<Dialect: LoadDialect> {
     }
   }
 
-  private func expire(now: UInt64) {
+  private func expire(now: UInt64, after patience: UInt64) {
     for lane in lanes {
       for number in lane.oldest..<lane.next {
         let place = lane.requests + Int(number) & (window - 1)

@@ -106,7 +106,7 @@ extension RackDialect {
     header.client = ClientIdentity.fresh()
     header.sequence = 1
     header.acknowledged = 1
-    for _ in 0..<20 {
+    for _ in 0..<200 {
       question.append { room in
         header.encode(into: room)
         return WireLimits.headerLength

@@ -108,9 +108,14 @@ public struct RackResult: Sendable, Encodable {
   public var keys: Int
   public var alpha: Double
   public var readRatio: Double
+  public var deleteRatio: Double
   public var keyLength: Int
   public var valueLength: Int
   public var p99LimitMicroseconds: Double
+  /// Of all operations, so many may be beyond the limit...
+  public var beyondLimitMax: Double
+  /// ...and whether those count that are answered, but late.
+  public var countsLate: Bool
   public var secondsMeasured: Double
   public var seed: UInt64
   public var hashSeed: UInt64
@@ -121,9 +126,12 @@ public struct RackResult: Sendable, Encodable {
     case idealHomeShare = "ideal_home_share"
     case capacity = "capacity_ops_per_second"
     case readRatio = "read_ratio"
+    case deleteRatio = "delete_ratio"
     case keyLength = "key_length"
     case valueLength = "value_length"
     case p99LimitMicroseconds = "p99_limit_us"
+    case beyondLimitMax = "beyond_limit_max"
+    case countsLate = "counts_late"
     case secondsMeasured = "measured_s"
     case hashSeed = "hash_seed"
   }
@@ -137,10 +145,11 @@ public struct RackResult: Sendable, Encodable {
     profileRemarks = plan.profile?.remarks ?? []
     keys = plan.keys
     alpha = plan.alpha
-    readRatio = plan.mix.readShare
+    (readRatio, deleteRatio) = (plan.mix.readShare, plan.mix.deleteShare)
     keyLength = plan.keyLength
     valueLength = plan.valueLengths.longest
     p99LimitMicroseconds = plan.p99Limit
+    (beyondLimitMax, countsLate) = (plan.beyondLimitMax, plan.countsLate)
     secondsMeasured = plan.seconds
     seed = plan.seed
     hashSeed = plan.hashSeed
@@ -179,14 +188,20 @@ public struct RackResult: Sendable, Encodable {
   /// What has to be known beside the table.
   public var remarks: [String] {
     let load = alpha == 0 ? "uniform" : "Zipf \(Figures.short(alpha))"
-    let writes = Figures.short(((1 - readRatio) * 1e6).rounded() / 1e4)
+    func percent(_ share: Double) -> String { Figures.short((share * 1e6).rounded() / 1e4) }
+    let mixed =
+      "\(percent(1 - readRatio - deleteRatio)) % writes"
+      + (deleteRatio > 0 ? ", \(percent(deleteRatio)) % deletes" : "")
     var remarks = [
       "\(servers) servers of emulated capacity, \(Figures.count(Double(capacity))) ops/s each, "
         + "\(Figures.count(Double(servers * capacity))) together; "
-        + "\(Figures.count(Double(keys))) keys, \(load), \(writes) % writes; p99 at most "
+        + "\(Figures.count(Double(keys))) keys, \(load), \(mixed); p99 at most "
         + "\(Figures.milliseconds(p99LimitMicroseconds)); \(Figures.short(secondsMeasured)) s "
         + "measured."
     ]
+    if !countsLate {
+      remarks.append("Late answers did not count as beyond the limit: p99 alone bounds them.")
+    }
     if let profile { remarks.append("\(profile): " + profileRemarks.joined(separator: "; ") + ".") }
     for result in results {
       guard let processors = result.processors else { continue }

@@ -9,7 +9,7 @@ public struct ReactionPlan: Sendable, Equatable {
   /// Servers of the rack, 2...32, each a process that is as fast as it can.
   public var servers = 8
   /// Operations per second that arrive.
-  public var rate = 50_000.0
+  public var rate = 52_000.0
   public var keys = 1_000_000
   /// Skew of their popularity, after Zipf.
   public var alpha = 1.2

@@ -70,10 +70,23 @@ public struct ReactionResult: Sendable, Encodable {
   public var steps: [Steps]
   public var servers: Int
   public var readShare: Double
+  /// Changes that were to be made.
+  public var changes: Int
+  /// Keys that became the hottest in each.
+  public var hotIn: Int
+  /// Milliseconds between two sends of the generator, and between two rounds of a server.
+  public var tick: Double
+  public var gathering: Double
+  public var seed: UInt64
+  /// Measurements before this one that the machine had disturbed.
+  public var repeated = 0
   public var load: LoadReport
 
   enum CodingKeys: String, CodingKey {
-    case uneven, unsettled, steps, servers, load
+    case uneven, unsettled, steps, servers, changes, seed, repeated, load
+    case hotIn = "keys_changed_at_once"
+    case tick = "tick_ms"
+    case gathering = "gather_ms"
     case samples = "samples_ms"
     case median = "median_ms"
     case worst = "worst_ms"
@@ -98,7 +111,8 @@ public struct ReactionResult: Sendable, Encodable {
     uneven = changes.map { $0.spans.map(Span.init) }
     unsettled = changes.count(where: \.isOpen)
     servers = plan.servers
-    readShare = plan.readShare
+    (readShare, self.changes, hotIn) = (plan.readShare, plan.changes, plan.hotIn)
+    (tick, gathering, seed) = (plan.tick, plan.gathering, plan.seed)
     load = report
     let byHash = Dictionary(grouping: promotions, by: \.keyHash)
     steps = Self.popularities.filter { $0 <= plan.keys }.map { popularity in

@@ -33,9 +33,15 @@ extension ReactionResult {
       })
   }
 
+  /// False: the machine was too busy with other things.
+  public var isValid: Bool { load.isValid }
+
   /// Why the figures do not count; nil: they do.
   public var shortcoming: String? {
-    load.completedPerSecond < 0.95 * load.offeredPerSecond
+    if samples.count < changes {
+      return "only \(samples.count) of \(changes) changes took place: repeat it"
+    }
+    return load.completedPerSecond < 0.95 * load.offeredPerSecond
       ? "the rack has not carried the load: repeat it with less else running, or a lower --rate"
       : nil
   }
@@ -43,12 +49,17 @@ extension ReactionResult {
   /// About the tables.
   public var remarks: [String] {
     [
+      "\(servers) server processes without emulated capacity; each serves at most every "
+        + "\(number(gathering)) ms what has come meanwhile, and the load is sent every "
+        + "\(number(tick)) ms: both are part of every time here.",
       "Steps in ms after the change, medians. Each reaction, in ms: "
-        + samples.map(number).joined(separator: ", ") + "."
+        + samples.map(number).joined(separator: ", ") + ".",
     ]
       + (unsettled > 0
         ? ["\(unsettled) times the load was still uneven when the next change came."] : [])
       + (load.isValid
-        ? [] : ["This machine was busy with other things: repeat it with less else running."])
+        ? []
+        : ["This machine was busy with other things: repeat it with less else running."])
+      + (repeated > 0 ? ["\(repeated) measurements before were disturbed by the machine."] : [])
   }
 }

@@ -260,8 +260,9 @@ private struct LoadedSystem<Dialect: LoadDialect>: SystemUnderLoad {
     let (before, begin) = (try server.processorTime(), MonotonicClock.now)
     try run(operation, for: seconds)
     let (end, after) = (MonotonicClock.now, try server.processorTime())
-    let count = load.count
+    var count = load.count
     try onSockets(load.drain)
+    count.takeErrors(of: load.count)
     return Round(
       system: system, operation: operation, count: count, seconds: Double(end - begin) / 1e9,
       processorSeconds: Double(after - before) / 1e9)
