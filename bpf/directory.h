@@ -479,7 +479,7 @@ DIRECTORY_INLINE void directory_on_report(DIRECTORY *d, const struct directory_r
         return;
       }
     } else if ((mode == DIRECTORY_HOT || mode == DIRECTORY_REMOVING) &&
-               ((__u32)report->generation >= DIRECTORY_READ(place.detail->since) ||
+               ((__s32)((__u32)report->generation - DIRECTORY_READ(place.detail->since)) >= 0 ||
                 DIRECTORY_FAULT(d, DIRECTORY_FAULT_SINCE_IGNORED))) {
       result = directory_record(d, control, &place, report->version, report->server);
       if (result != DIRECTORY_RECORDED) {

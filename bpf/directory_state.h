@@ -48,12 +48,15 @@ _Static_assert(sizeof(struct directory_bucket) == DIRECTORY_CACHE_LINE, "one cac
  */
 struct directory_detail {
   __u64 base[DIRECTORY_BASES];
-  __u32 since;  /* generation of its promotion, without the epoch: older replies do not count */
-  __u8 mode;    /* enum directory_mode */
+  __u32
+      since; /* low 32 bits of the generation of its last transition: older replies do not count */
+  __u8 mode; /* enum directory_mode */
   __u8 copies;  /* servers that each write is copied to */
   __u8 targets; /* which table of write targets */
   __u8 turn;    /* whose turn it is, with DIRECTORY_CHOICE_ROUND_ROBIN */
 };
+_Static_assert(DIRECTORY_BASES <= 4,
+               "a word has two bits for it; only indices below it are written");
 _Static_assert(sizeof(struct directory_detail) == DIRECTORY_CACHE_LINE / 2, "half a cache line");
 
 struct directory_slot {

@@ -9,7 +9,7 @@
  * other, arrive at any moment and any number of times. Servers forget nothing here.
  */
 #ifndef BASES
-#define BASES 4
+#define BASES 3
 #endif
 #ifndef WINDOW
 #define WINDOW 3 /* offsets 0...WINDOW - 1 */

@@ -75,10 +75,18 @@ extension ControllerCore {
   private mutating func heatUp() {
     var room = configuration.policy.hotKeysMax - entries.count - requests.count
     var replaced: Set<UInt64> = []
+    // Places that become free in any case, for those who found none.
+    var leaving =
+      entries.inOrder.count { $0.want == .demote }
+      + (batch?.items.count { $0.kind == .demote } ?? 0)
     for key in policy.candidates(servers: living.count)
     where entries[key.keyHash] == nil && bans[key.keyHash] == nil {
       guard !requests.contains(where: { $0.keyHash == key.keyHash }) else { continue }
       let rate = policy.rate(of: key)
+      if room <= 0, leaving > 0 {
+        leaving -= 1
+        continue
+      }
       if room <= 0 {
         // The place is taken from a key with less than half of its rate; the key itself comes in
         // a later round.

@@ -4,6 +4,8 @@ internal import Wire
 struct FloorRound: Sendable {
   let generation: UInt64
   var deliveries: [UInt8: Delivery]
+  /// Somebody has been told of it.
+  var isSent = false
 }
 
 extension ControllerCore {
@@ -13,6 +15,8 @@ extension ControllerCore {
   mutating func beginFloor() {
     let isDue = configuration.times.floor > 0 && now >= nextFloor
     guard isDue || floorWanted, batch == nil, recovery == nil else { return }
+    // One that nobody has been told of yet would be forgotten by a newer one, and so on for ever.
+    guard floorRound?.isSent != false else { return }
     floorWanted = false
     nextFloor = now + configuration.times.floor
     let generation = raiseGeneration()
@@ -47,6 +51,7 @@ extension ControllerCore {
       }
       guard now >= delivery.nextSend else { continue }
       for message in delivery.outstanding { send(message) }
+      floorRound?.isSent = true
       floorRound?.deliveries[record.number]?.nextSend = now + 2 * configuration.times.resend
     }
     if floorRound?.deliveries.isEmpty == true { floorRound = nil }

@@ -89,7 +89,7 @@ extension ControllerCore {
       guard let kind, now >= entry.retryAt, entry.basesCooling == 0 else { continue }
       let reason = entry.want == nil ? .serversChanged : entry.wantReason
       let item = item(kind, entry.keyHash, entry.key, reason)
-      if kind == .demote, reason == .policy {
+      if kind == .demote, reason == .policy, !isOutdated(entry) {
         leaving.append(item)
       } else {
         items.append(item)

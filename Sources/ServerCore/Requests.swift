@@ -117,7 +117,8 @@ extension ServerCore {
     send(header, &output)
   }
 
-  /// The result again, with the version of the first time.
+  /// The result again, with the version of the first time; unless the value may be lost with the
+  /// only server that had it, which SYNC may have told the result of.
   private mutating func resend(
     _ entry: SessionEntry, _ arrival: Arrival, _ fence: FenceReading,
     _ output: inout some ServerOutput
@@ -128,6 +129,10 @@ extension ServerCore {
     // After a SYNC a server can know a result without having the value.
     let record = engine.find(arrival.key, keyHash: header.keyHash)
     let holds = record.map { $0.version >= entry.version && $0.kind != .lost } ?? false
+    guard holds || header.firstGeneration >= lossGeneration(header.keyHash, fence) else {
+      refuse(arrival, .ambiguous, fence: fence.generation, &output)
+      return
+    }
     if !holds && !faults.contains(.replayedResultIsHolder) { header.flags.insert(.notHolder) }
     send(header, &output)
   }
@@ -142,9 +147,13 @@ extension ServerCore {
     {
       return .sessionLost
     }
-    let slotLoss = slots.lossGeneration(KeyHash.slot(header.keyHash))
-    let lossGeneration = max(slotLoss, fence.lossGeneration, forgotten.lossGeneration)
-    return header.firstGeneration < lossGeneration ? .ambiguous : nil
+    return header.firstGeneration < lossGeneration(header.keyHash, fence) ? .ambiguous : nil
+  }
+
+  /// Of the newest loss of a server that may have taken something of this key with it; 0: none.
+  private func lossGeneration(_ keyHash: UInt64, _ fence: FenceReading) -> UInt64 {
+    max(
+      slots.lossGeneration(KeyHash.slot(keyHash)), fence.lossGeneration, forgotten.lossGeneration)
   }
 
   /// It was stamped before the fence; or it may be a late duplicate of a finished write that was

@@ -110,6 +110,20 @@ import Wire
         == [.reply, .tombstone])
   }
 
+  @Test func aSyncedResultIsAmbiguousOnceItsValueMayBeLost() {
+    var server = Harness()
+    server.fence("a", 12)
+    let entry = SessionEntry(
+      client: 7 << 22, sequence: 1, version: 900, operation: .set, status: .ok)
+    _ = server.sync("a", 12, SyncBody(entries: [entry]))
+    // The server that had the value is lost; the next transition tells of it.
+    server.fence("a", 15)
+    _ = server.sync("a", 15, SyncBody(lossGeneration: 14, entries: []))
+    #expect(
+      server.status(of: server.request(.set, "a", generation: 16, known: 16, first: 11))
+        == .ambiguous)
+  }
+
   @Test func syncIsOnlyForThePresentFence() {
     var server = Harness()
     #expect(server.sync("a", 12, SyncBody(entries: [])).isEmpty)

@@ -51,6 +51,8 @@ public struct RackScenario: Sendable, Equatable {
   /// Reads carry the version that they demand. Without it a wrong steering is not covered for.
   public var demandsVersions = true
 
+  /// From a floor's generation until the servers are told of it.
+  public var floorDelay: UInt64 = 0
   /// How likely a packet stops in the middle of the directory's decision, and for how long.
   public var pausing = 0.0
   public var pause: ClosedRange<UInt64> = 1_000...100_000
@@ -84,6 +86,7 @@ public struct RackScenario: Sendable, Equatable {
     transitionLoss = random.element(of: [0, 0.2])
     if random.chance(0.5) { crashes = random.integer(in: 1...4) }
     away = 500_000...random.element(of: [5_000_000, 60_000_000])
+    floorDelay = random.element(of: [0, 2_000_000, 20_000_000])
     pausing = random.element(of: [0, 0.05, 0.3])
     pause = 1_000...random.element(of: [20_000, 500_000, 20_000_000])
   }

@@ -35,7 +35,7 @@ struct SimulatedController {
     configuration.times.probe = scenario.crashes > 0 ? 2_000_000 : 10_000_000
     configuration.times.serverTimeout = scenario.crashes > 0 ? 20_000_000 : 1_000_000_000_000
     configuration.times.floor = 0
-    configuration.times.floorDelay = 0
+    configuration.times.floorDelay = scenario.floorDelay
     configuration.times.copyOrder = 1_000_000
     core = ControllerCore(configuration)
     core.faults = faults.controller
