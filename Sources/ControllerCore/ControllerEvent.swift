@@ -131,7 +131,8 @@ extension ControllerNotice: CustomStringConvertible {
       "key hash \(hexadecimal(keyHash)) banned for a while: two keys share it"
     case .banRefused(let keyHash):
       "key hash \(hexadecimal(keyHash)) not banned: too many collisions"
-    case .floorRaised(let generation): "floor raised to generation \(Generation.count(of: generation))"
+    case .floorRaised(let generation):
+      "floor raised to generation \(Generation.count(of: generation))"
     }
   }
 }
