@@ -80,6 +80,20 @@ DIRECTORY_ACCESS __u32 directory_bucket_mask(DIRECTORY *d) {
   (void)d;
   return configuration.bucket_mask;
 }
+/*
+ * Has the processor fetch what the entry of a key hash would most likely lie in, while the packet
+ * is still being checked. Of any hash: nothing is decided by it.
+ */
+DIRECTORY_ACCESS void directory_touch(DIRECTORY *d, __u64 key_hash) {
+  struct directory_bucket *first = directory_buckets_of(d);
+  struct directory_detail *details = directory_details_of(d);
+  __u32 index = (__u32)key_hash & directory_bucket_mask(d);
+
+  if (!first || !details)
+    return;
+  (void)DIRECTORY_READ(first[index].key_hash[0]);
+  (void)DIRECTORY_READ(details[index * DIRECTORY_WAYS].mode);
+}
 DIRECTORY_ACCESS struct directory_slot *directory_slot_at(DIRECTORY *d, __u32 slot) {
   (void)d;
   return &memory.slots[slot & (HOTRACK_SLOTS - 1)];

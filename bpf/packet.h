@@ -499,8 +499,10 @@ DIRECTORY_INLINE enum packet_action packet_handle(PLANE *plane, FRAME *frame, __
   struct rack_verdict verdict;
   __u32 counter = packet_find(plane, frame, &p), want;
 
-  if (counter == PACKET_OURS)
+  if (counter == PACKET_OURS) {
+    directory_touch(PLANE_DIRECTORY(plane), RACK_SWAP64(p.header->key_hash));
     counter = packet_find_sender(plane, frame, &p);
+  }
   if (counter == PACKET_OURS &&
       RACK_SWAP16(p.ipv4->length) != sizeof(*p.ipv4) + sizeof(*p.udp) + p.length)
     counter = COUNTER_DROP_MALFORMED;
