@@ -10,13 +10,12 @@
 
 #include "wire.h"
 
-#define DIRECTORY_WAYS            4   /* entries in a bucket */
-#define DIRECTORY_BASES           3   /* base versions of an entry, used in turn */
-#define DIRECTORY_TARGETS         256 /* places in a table of write targets */
-#define DIRECTORY_TARGET_TABLES   64  /* tables of write targets */
-#define DIRECTORY_BUCKETS_DEFAULT 4096
-#define DIRECTORY_WINDOW_DEFAULT  (1u << 30)
-#define DIRECTORY_CACHE_LINE      64
+#define DIRECTORY_WAYS           4   /* entries in a bucket */
+#define DIRECTORY_BASES          3   /* base versions of an entry, used in turn */
+#define DIRECTORY_TARGETS        256 /* places in a table of write targets */
+#define DIRECTORY_TARGET_TABLES  64  /* tables of write targets */
+#define DIRECTORY_WINDOW_DEFAULT (1u << 30)
+#define DIRECTORY_CACHE_LINE     64
 
 enum directory_mode {
   DIRECTORY_EMPTY = 0,

@@ -49,7 +49,7 @@ public struct ControllerOptions: Sendable {
   /// Options with the usual ports, sizes, policy and times.
   public init(
     name: String, rack: Endpoint, controlPort: UInt16 = WireLimits.controlPort,
-    hashSeed: UInt64 = 0, interfaces: [String], buckets: Int = 4096, window: UInt32 = 1 << 30,
+    hashSeed: UInt64 = 0, interfaces: [String], buckets: Int = 2048, window: UInt32 = 1 << 30,
     stateFile: String, socket: String, servers: [Server]
   ) {
     self.name = name

@@ -9,8 +9,8 @@ public struct DataPlaneConfiguration: Sendable {
   /// Bytes of the sample ring: a power of two and whole pages.
   public var sampleRingBytes: Int
 
-  /// The defaults: room for 16,384 hot keys, and a ring of some 3,800 samples.
-  public init(rack: RackConfiguration, buckets: Int = 4096, sampleRingBytes: Int = 1 << 20) {
+  /// The defaults: room for 8,192 hot keys, and a ring of some 3,800 samples.
+  public init(rack: RackConfiguration, buckets: Int = 2048, sampleRingBytes: Int = 1 << 20) {
     self.rack = rack
     self.buckets = buckets
     self.sampleRingBytes = sampleRingBytes

@@ -33,8 +33,8 @@ struct BenchRack {
     return x ^ (x >> 31)
   }
 
-  /// Buckets for so many hot keys, a quarter full, and no fewer than a rack has by default.
-  static func buckets(forKeys keys: Int) -> Int { max(2_048, keys / 2) }
+  /// Buckets for so many hot keys: as many as a rack has by default up to 4,096, then a quarter full.
+  static func buckets(forKeys keys: Int) -> Int { keys > 4_096 ? keys : 2_048 }
 
   /// A directory of eight living servers behind one interface.
   static func setUp(_ memory: DirectoryMemory, interface: UInt32) {
