@@ -71,7 +71,7 @@ import Testing
     simulation.faults = [fault]
     #expect(simulation.seedsUntilFailure(limit: 50) == nil, "covered")
     simulation.faults = [fault, .knownGenerationIgnored]
-    let found = try #require(simulation.seedsUntilFailure(limit: 600))
+    let found = try #require(simulation.seedsUntilFailure(limit: 3_000))
     print(
       "\(fault.rawValue) (with known-generation-ignored and direct requests): found by "
         + "'\(reason(found.result))' after \(found.seeds) seeds")
