@@ -82,8 +82,10 @@ struct BenchForwarderCommand: ParsableCommand {
             Figures.fixed(result.directoryRatio, 2),
           ]
         })
+      let remarks = Figures.repeatedRounds(measured.results.reduce(0) { $0 + $1.roundsRepeated })
       try report.publish(
-        benchmark: "forwarder", measured, text: table.text, tables: [table])
+        benchmark: "forwarder", measured, text: ([table.text] + remarks).joined(separator: "\n\n"),
+        tables: [table], remarks: remarks)
     }
   }
 }

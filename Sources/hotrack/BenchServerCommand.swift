@@ -70,7 +70,7 @@ struct BenchServerCommand: ParsableCommand {
         "Equal: " + measured.equal.joined(separator: "; ") + ".",
         "Not equal: " + measured.different.joined(separator: "; ") + ".",
         "\(measured.memcached).",
-      ]
+      ] + Figures.repeatedRounds(measured.results.reduce(0) { $0 + $1.roundsRepeated })
       try report.publish(
         benchmark: "server", measured,
         text: (tables.map(\.text) + [remarks.joined(separator: "\n")]).joined(separator: "\n\n"),

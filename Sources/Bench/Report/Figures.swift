@@ -2,6 +2,13 @@ internal import Foundation
 
 /// Numbers as people read them.
 public enum Figures {
+  /// What a report says of rounds that the machine had disturbed; nothing if there were none.
+  public static func repeatedRounds(_ count: Int) -> [String] {
+    count == 0
+      ? []
+      : ["\(count) rounds were repeated because more than 1 in 1,000 requests got lost in them."]
+  }
+
   /// A whole number with a comma between thousands.
   public static func count(_ value: Double) -> String {
     var text = ""

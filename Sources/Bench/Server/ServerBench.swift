@@ -58,9 +58,12 @@ public struct ServerBench {
     public var p99Microseconds: Double
     /// Of the requests of all rounds, those with a wrong answer or none.
     public var errorShare: Double
+    /// Rounds that were repeated because more than 1 in 1,000 requests got lost.
+    public var roundsRepeated: Int
 
     enum CodingKeys: String, CodingKey {
       case system, operation
+      case roundsRepeated = "rounds_repeated"
       case operationsPerSecond = "ops_per_second"
       case operationsPerProcessorSecond = "ops_per_cpu_second"
       case serverProcessorShare = "server_cpu_share"
@@ -196,7 +199,7 @@ public struct ServerBench {
       serverProcessorShare: median(rounds.map { $0.processorSeconds / $0.seconds }),
       medianMicroseconds: all.microseconds(0.5),
       p99Microseconds: all.microseconds(0.99),
-      errorShare: all.errorShare)
+      errorShare: all.errorShare, roundsRepeated: rounds.reduce(0) { $0 + $1.repeated })
   }
 }
 
@@ -207,6 +210,8 @@ struct Round {
   var count: ClosedCount
   var seconds: Double
   var processorSeconds: Double
+  /// So often it was repeated before.
+  var repeated = 0
 
   var perSecond: Double { Double(count.completed) / seconds }
   var perProcessorSecond: Double { Double(count.completed) / max(processorSeconds, 1e-9) }
@@ -260,7 +265,9 @@ private struct LoadedSystem<Dialect: LoadDialect>: SystemUnderLoad {
   func measure(_ operation: LoadOperation) throws(BenchError) -> Round {
     var round = try measureOnce(operation)
     for _ in 0..<10 where round.count.errorShare > 0.001 && round.count.refused == 0 {
+      let repeated = round.repeated + 1
       round = try measureOnce(operation)
+      round.repeated = repeated
     }
     return round
   }
