@@ -1,6 +1,7 @@
 import ArgumentParser
 import Bench
 import Testbed
+import Workload
 
 /// `hotrack bench flapping`: a load whose hot keys alternate in step with the policy.
 struct BenchFlappingCommand: ParsableCommand {
@@ -58,7 +59,7 @@ struct BenchFlappingCommand: ParsableCommand {
     try check((2...32).contains(servers), "--servers: 2 to 32")
     try check((10...1_000_000).contains(capacity), "--capacity: 10 to 1,000,000")
     try check((10_000...100_000_000).contains(keys), "--keys: 10,000 to 100,000,000")
-    try check((0...2).contains(alpha), "--alpha: 0 to 2")
+    try check((0...ZipfDistribution.alphaMax).contains(alpha), "--alpha: 0 to 3")
     try check((0...1).contains(readRatio), "--read-ratio: 0 to 1")
     try check(
       !factors.isEmpty && factors.allSatisfy { (0.1...100).contains($0) }, "--factors: 0.1 to 100")

@@ -126,13 +126,7 @@ struct BenchRackCommand: ParsableCommand {
 
   private static func profile(_ name: String) throws -> WorkloadProfile {
     let ycsb = [YCSBWorkload.a, .b, .c].map(\.profile)
-    let cluster = TwitterCluster.all.first { $0.name == name }
-    guard var profile = cluster?.profile ?? ycsb.first(where: { $0.name == name }) else {
-      throw ValidationError(
-        cluster == nil
-          ? "there is no profile '\(name)'; there are cluster1 to cluster54, ycsb-a, -b and -c"
-          : "of \(name) too little was published to make a load of it; choose another cluster")
-    }
+    var profile = try ycsb.first { $0.name == name } ?? WorkloadOptions.cluster(name)
     profile.cut(keyLengthMax: WireLimits.keyLengthMax, bodyLengthMax: WireLimits.bodyLengthMax)
     return profile
   }
@@ -203,6 +197,9 @@ struct BenchRackCommand: ParsableCommand {
       try report.publish(
         benchmark: "rack", result, text: result.text, tables: [result.table],
         remarks: result.remarks, plot: result.plot, to: drawing)
+      for failure in result.failures { standardError("hotrack bench rack: \(failure)") }
+      if result.failures.contains(where: { !$0.wasDisturbed }) { throw ExitCode(1) }
+      if !result.failures.isEmpty { throw ExitCode(3) }
       if result.results.contains(where: { !$0.isValid }) {
         standardError(
           "hotrack bench rack: this machine was too busy with other things for a latency to count; "

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Bench
 import Testbed
+import Workload
 
 /// `hotrack bench reaction`: how quickly the load of keys that have just become hot is spread.
 struct BenchReactionCommand: ParsableCommand {
@@ -58,7 +59,7 @@ struct BenchReactionCommand: ParsableCommand {
     try check((2...32).contains(servers), "--servers: 2 to 32")
     try check((1...1_000_000).contains(rate), "--rate: 1 to 1,000,000")
     try check((10_000...100_000_000).contains(keys), "--keys: 10,000 to 100,000,000")
-    try check((0...2).contains(alpha), "--alpha: 0 to 2")
+    try check((0...ZipfDistribution.alphaMax).contains(alpha), "--alpha: 0 to 3")
     try check((0...1).contains(readRatio), "--read-ratio: 0 to 1")
     try check(
       (1...1_000).contains(changes) && changes * 200 <= keys,

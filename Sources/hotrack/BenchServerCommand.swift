@@ -66,11 +66,12 @@ struct BenchServerCommand: ParsableCommand {
       let measured = try ServerBench(settings).run { line.show($0) }
       line.clear()
       let tables = [Self.table(measured.results), Self.table(measured.ratios)]
-      let remarks = [
-        "Equal: " + measured.equal.joined(separator: "; ") + ".",
-        "Not equal: " + measured.different.joined(separator: "; ") + ".",
-        "\(measured.memcached).",
-      ] + Figures.repeatedRounds(measured.results.reduce(0) { $0 + $1.roundsRepeated })
+      let remarks =
+        [
+          "Equal: " + measured.equal.joined(separator: "; ") + ".",
+          "Not equal: " + measured.different.joined(separator: "; ") + ".",
+          "\(measured.memcached).",
+        ] + Figures.repeatedRounds(measured.results.reduce(0) { $0 + $1.roundsRepeated })
       try report.publish(
         benchmark: "server", measured,
         text: (tables.map(\.text) + [remarks.joined(separator: "\n")]).joined(separator: "\n\n"),

@@ -113,9 +113,12 @@ struct WorkloadOptions: ParsableArguments {
     return resolved
   }
 
-  private static func cluster(_ name: String) throws -> WorkloadProfile {
+  /// The published load of a Twitter cluster, or why there is none.
+  static func cluster(_ name: String) throws -> WorkloadProfile {
     guard let cluster = TwitterCluster.all.first(where: { $0.name == name }) else {
-      throw ValidationError("--profile: cluster1 to cluster54; `hotrack profiles` lists them")
+      throw ValidationError(
+        "--profile: there is no '\(name)'; there are cluster1 to cluster54; `hotrack profiles` lists them"
+      )
     }
     guard let profile = cluster.profile else {
       throw ValidationError("--profile \(name): its load was not published; choose another")

@@ -31,18 +31,24 @@ public struct RackBench {
   public func run() throws -> RackResult {
     let placement = plan.placement()
     var results: [RackPolicyResult] = []
+    var failures: [RackBenchError] = []
     for policy in plan.policies {
       progress("\(policy.rawValue): building a rack of \(plan.servers) servers")
       let file = plan.testbed(policy, name: "bench")
-      let result = try BenchTestbed.with(
-        file, interruption: interruption, progress: { progress("\(policy.rawValue): \($0)") }
-      ) { bed in
-        let prober = try RackProber(plan, bed: bed, interruption: interruption)
-        return try measure(policy, prober, placement)
+      do {
+        let result = try BenchTestbed.with(
+          file, interruption: interruption, progress: { progress("\(policy.rawValue): \($0)") }
+        ) { bed in
+          let prober = try RackProber(plan, bed: bed, interruption: interruption)
+          return try measure(policy, prober, placement)
+        }
+        results.append(result)
+      } catch let failure as RackBenchError {
+        // The other policies' results are not lost with it.
+        failures.append(failure)
       }
-      results.append(result)
     }
-    return RackResult(plan, placement: placement, results: results)
+    return RackResult(plan, placement: placement, results: results, failures: failures)
   }
 
   private func measure(
@@ -69,7 +75,9 @@ public struct RackBench {
       if plan.holds(probe.report) { confirmed = probe }
       rate = search.lowered(load, failures: failures)
     }
-    guard let confirmed else { throw RackBenchError.nothingHolds(policy: name, log.text) }
+    guard let confirmed else {
+      throw RackBenchError(policy: name, tried: log.text, wasDisturbed: log.doubtful > 0)
+    }
     let hot = policy == .home ? 0 : confirmed.hotKeys
     return RackPolicyResult(
       policy, plan, confirmed, log, ideal: Self.ideal(policy, plan, placement, hot: hot),
@@ -95,7 +103,11 @@ public struct RackBench {
       let holds = plan.holds(probe.report)
       log.add(probe, holds: holds, isLong: isLast)
       // A load that holds in spite of a disturbance holds; but figures to report are another thing.
-      if probe.report.isValid || (holds && !isLast) || attempt == Self.repetitions { return probe }
+      if probe.report.isValid || (holds && !isLast) { return probe }
+      if attempt == Self.repetitions {
+        if !holds { log.doubtful += 1 }
+        return probe
+      }
       attempt += 1
       log.repeated += 1
     }
@@ -144,9 +156,9 @@ public struct RackBench {
 
 /// What a search has tried.
 struct ProbeLog {
-  struct Entry: Sendable, Codable {
+  struct Entry: Sendable, Encodable {
     var offered: Double
-    var p99: Double?
+    @Nullable var p99: Double?
     var unansweredShare: Double
     var holds: Bool
     var isValid: Bool
@@ -166,6 +178,8 @@ struct ProbeLog {
   private(set) var probes: [Entry] = []
   /// Of them, repeated because the machine had disturbed them.
   var repeated = 0
+  /// Loads that did not hold, and every repetition was disturbed.
+  var doubtful = 0
 
   mutating func add(_ probe: RackProbe, holds: Bool, isLong: Bool) {
     probes.append(
@@ -185,19 +199,27 @@ struct ProbeLog {
   }
 }
 
-/// Why no result was found.
-public enum RackBenchError: Error, Equatable, Sendable, CustomStringConvertible {
-  /// No load holds; with what was tried.
-  case nothingHolds(policy: String, String)
+/// Why no result of a policy was found: no load stayed within the limits.
+public struct RackBenchError: Error, Equatable, Sendable, Encodable, CustomStringConvertible {
+  public var policy: String
+  /// The loads tried, a line each.
+  public var tried: String
+  /// The machine had disturbed some of them, and all of their repetitions.
+  public var wasDisturbed: Bool
+
+  enum CodingKeys: String, CodingKey {
+    case policy, tried
+    case wasDisturbed = "disturbed"
+  }
+
+  var firstLine: String { "\(policy): no load stays within the limits." }
 
   public var description: String {
-    switch self {
-    case .nothingHolds(let policy, let log):
-      """
-      \(policy): no load stays within the limits, so there is no maximum to report; see whether \
-      something else keeps this machine busy, or raise --p99-limit-us. Tried:
-      \(log)
-      """
-    }
+    """
+    \(policy): no load stays within the limits, so there is no maximum to report; \
+    \(wasDisturbed ? "this machine was busy with other things: repeat it with less else running"
+      : "see whether something else keeps this machine busy, or raise --p99-limit-us"). Tried:
+    \(tried)
+    """
   }
 }

@@ -45,7 +45,7 @@ public struct RackPlan: Sendable {
   public var valueLengths = ValueLengths.fixed(64)
   /// Of the published workload that the above is taken from, with what is otherwise than there;
   /// nil: it is taken from none.
-  public var profile: (name: String, remarks: [String])?
+  public var profile: WorkloadProfile?
   public var policies: [RackPolicy] = [.home, .replicated]
 
   /// The p99 latency must not be above it. Microseconds.
@@ -84,7 +84,7 @@ public struct RackPlan: Sendable {
     mix = profile.mix
     keyLength = profile.keyLength
     valueLengths = profile.valueLengths
-    self.profile = (profile.name, [profile.source] + profile.notes)
+    self.profile = profile
   }
 
   static let keySeed: UInt64 = 1

@@ -10,9 +10,9 @@ public struct RackPolicyResult: Sendable, Encodable {
   /// Of what all servers can do together, at most 1.
   public var shareOfCapacity: Double
   /// Latencies count from the moment an operation was due, in microseconds.
-  public var p50Microseconds: Double?
-  public var p99Microseconds: Double?
-  public var p999Microseconds: Double?
+  @Nullable public var p50Microseconds: Double?
+  @Nullable public var p99Microseconds: Double?
+  @Nullable public var p999Microseconds: Double?
   /// Operations answered later than the limit on p99, or not at all.
   public var beyondLimitShare: Double
   /// Operations refused as busy, lost or failed.
@@ -25,9 +25,9 @@ public struct RackPolicyResult: Sendable, Encodable {
   /// The busiest server's over the mean.
   public var busiestToMean: Double
   /// The bound that popularity and placement set, without any copies; nil: not computed.
-  public var idealShare: Double?
+  @Nullable public var idealShare: Double?
   /// Completed operations over those of `home`; nil: it was not measured.
-  public var ratioToHome: Double?
+  @Nullable public var ratioToHome: Double? = nil
   public var hotKeys: Int
   /// Promotions and demotions while it was measured.
   public var moves: Int
@@ -37,7 +37,10 @@ public struct RackPolicyResult: Sendable, Encodable {
   var probes: [ProbeLog.Entry]
   /// Probes repeated because the machine had disturbed them.
   public var probesRepeated: Int
-  public var processors: ProcessorUse?
+  /// Loads that were taken as too much although the machine had disturbed every repetition: the
+  /// rack may carry more than was found.
+  public var probesDoubtful: Int
+  @Nullable public var processors: ProcessorUse?
   /// That finding it took.
   public var seconds: Double
 
@@ -59,6 +62,7 @@ public struct RackPolicyResult: Sendable, Encodable {
     case hotKeys = "hot_keys"
     case isValid = "valid"
     case probesRepeated = "probes_repeated"
+    case probesDoubtful = "probes_doubtful"
     case processors
   }
 
@@ -86,6 +90,7 @@ public struct RackPolicyResult: Sendable, Encodable {
     isValid = report.isValid
     probes = log.probes
     probesRepeated = log.repeated
+    probesDoubtful = log.doubtful
     processors = probe.processors
     self.seconds = seconds
   }
@@ -94,6 +99,8 @@ public struct RackPolicyResult: Sendable, Encodable {
 /// What all policies carry.
 public struct RackResult: Sendable, Encodable {
   public var results: [RackPolicyResult]
+  /// Why there is no result of the other policies.
+  public var failures: [RackBenchError] = []
   /// Of the summed capacity, plain hashing can use so much before its busiest server is full:
   /// computed from popularity and placement.
   public var idealHomeShare: Double
@@ -103,8 +110,11 @@ public struct RackResult: Sendable, Encodable {
   /// Of each server, in operations per second.
   public var capacity: Int
   /// The published workload; nil: none.
-  public var profile: String?
-  private var profileRemarks: [String]
+  @Nullable public var profile: String?
+  /// Where its figures are from; nil: no published workload.
+  @Nullable public var source: String?
+  /// What is done otherwise than its source has it, and why.
+  public var mapping: [String]
   public var keys: Int
   public var alpha: Double
   public var readRatio: Double
@@ -122,7 +132,7 @@ public struct RackResult: Sendable, Encodable {
   public var machine: MachineDescription
 
   enum CodingKeys: String, CodingKey {
-    case results, emulated, servers, profile, keys, alpha, seed, machine
+    case results, failures, emulated, servers, profile, source, mapping, keys, alpha, seed, machine
     case idealHomeShare = "ideal_home_share"
     case capacity = "capacity_ops_per_second"
     case readRatio = "read_ratio"
@@ -136,13 +146,16 @@ public struct RackResult: Sendable, Encodable {
     case hashSeed = "hash_seed"
   }
 
-  init(_ plan: RackPlan, placement: HomePlacement, results: [RackPolicyResult]) {
-    self.results = results
+  init(
+    _ plan: RackPlan, placement: HomePlacement, results: [RackPolicyResult],
+    failures: [RackBenchError] = []
+  ) {
+    (self.results, self.failures) = (results, failures)
     idealHomeShare = placement.idealHomeShare
     servers = plan.servers
     capacity = plan.capacity
-    profile = plan.profile?.name
-    profileRemarks = plan.profile?.remarks ?? []
+    (profile, source) = (plan.profile?.name, plan.profile?.source)
+    mapping = plan.profile?.notes ?? []
     keys = plan.keys
     alpha = plan.alpha
     (readRatio, deleteRatio) = (plan.mix.readShare, plan.mix.deleteShare)
@@ -202,7 +215,9 @@ public struct RackResult: Sendable, Encodable {
     if !countsLate {
       remarks.append("Late answers did not count as beyond the limit: p99 alone bounds them.")
     }
-    if let profile { remarks.append("\(profile): " + profileRemarks.joined(separator: "; ") + ".") }
+    if let profile, let source {
+      remarks.append("\(profile): " + ([source] + mapping).joined(separator: "; ") + ".")
+    }
     for result in results {
       guard let processors = result.processors else { continue }
       remarks.append("The machine under `\(result.policy)`: \(processors.text).")
@@ -212,6 +227,12 @@ public struct RackResult: Sendable, Encodable {
     remarks.append(
       "\(all) probes in \(Figures.count(results.reduce(0) { $0 + $1.seconds })) s, \(repeated) of "
         + "them repeated because the machine had disturbed them.")
+    for result in results where result.probesDoubtful > 0 {
+      remarks.append(
+        "**\(result.probesDoubtful) loads counted as too much for `\(result.policy)` although the "
+          + "machine had disturbed every repetition: it may carry more.**")
+    }
+    for failure in failures { remarks.append("**No result: \(failure.firstLine)**") }
     for result in results where !result.isValid {
       remarks.append(
         "**The machine has disturbed the measurement of `\(result.policy)` and its repetitions: "

@@ -13,15 +13,15 @@ public struct ReactionResult: Sendable, Encodable {
     /// The key's place of popularity after the change, from 1.
     public var popularity: Int
     /// The controller had seen enough samples, and decided.
-    public var decided: Double?
+    @Nullable public var decided: Double?
     /// The transition began, those before it being over.
-    public var begun: Double?
+    @Nullable public var begun: Double?
     /// All servers had answered FENCE...
-    public var fenced: Double?
+    @Nullable public var fenced: Double?
     /// ...and SYNC: the entry was hot, and copies were ordered.
-    public var hot: Double?
+    @Nullable public var hot: Double?
     /// The first request was sent that another server than the key's home answered.
-    public var spread: Double?
+    @Nullable public var spread: Double?
 
     enum CodingKeys: String, CodingKey {
       case popularity
@@ -40,7 +40,7 @@ public struct ReactionResult: Sendable, Encodable {
     public var begin: Double
     public var end: Double
     /// Who got most; nil: requests without an answer made it so.
-    public var server: Int?
+    @Nullable public var server: Int?
     /// What it got at most of 1,000, relative to its fair share.
     public var share: Double
 

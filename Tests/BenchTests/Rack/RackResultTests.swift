@@ -41,6 +41,32 @@ import Workload
       #expect(results.allSatisfy { $0[field] is Double }, "\(field)")
     }
     #expect(results[0]["server_ops_per_second"] as? [Double] == [100, 400])
+    // A field without a value is there all the same.
+    #expect(results[0]["processors"] is NSNull)
+    #expect(json["profile"] is NSNull)
+  }
+
+  @Test func aProfileIsSaidWithItsSourceAndMapping() throws {
+    var plan = RackPlan()
+    (plan.servers, plan.keys) = (2, 1_000)
+    plan.use(try #require(TwitterCluster.all.first { $0.name == "cluster12" }?.profile))
+    let result = RackResult(plan, placement: plan.placement(), results: [])
+    let data = try JSONEncoder().encode(result)
+    let json = try #require(try JSONSerialization.jsonObject(with: data) as? [String: Any])
+    #expect(json["profile"] as? String == "cluster12")
+    #expect((json["source"] as? String)?.contains("Twitter") == true)
+    #expect((json["mapping"] as? [String])?.isEmpty == false)
+  }
+
+  @Test func aPolicyWithoutAResultDoesNotHideTheOthers() throws {
+    var plan = RackPlan()
+    (plan.servers, plan.keys) = (2, 1_000)
+    let failure = RackBenchError(policy: "round-robin", tried: "1 ops/s", wasDisturbed: true)
+    let result = RackResult(
+      plan, placement: plan.placement(), results: Self.result().results, failures: [failure])
+    #expect(result.text.contains("round-robin: no load stays within the limits."))
+    #expect(result.results.count == 2)
+    #expect(failure.description.contains("this machine was busy"))
   }
 
   @Test func ratiosAreOverPlainHashing() {
