@@ -328,7 +328,8 @@ DIRECTORY_INLINE void directory_on_request(DIRECTORY *d, const struct directory_
     return;
   }
 
-  if (mode == DIRECTORY_ADDING || mode == DIRECTORY_REMOVING) {
+  if ((mode == DIRECTORY_ADDING || mode == DIRECTORY_REMOVING) &&
+      !DIRECTORY_FAULT(d, DIRECTORY_FAULT_NOT_FROZEN)) {
     directory_answer(decision, HOTRACK_FROZEN, COUNTER_FROZEN_ENTRY);
     return;
   }
@@ -482,7 +483,7 @@ DIRECTORY_INLINE void directory_on_report(DIRECTORY *d, const struct directory_r
                ((__s32)((__u32)report->generation - DIRECTORY_READ(place.detail->since)) >= 0 ||
                 DIRECTORY_FAULT(d, DIRECTORY_FAULT_SINCE_IGNORED))) {
       result = directory_record(d, control, &place, report->version, report->server);
-      if (result != DIRECTORY_RECORDED) {
+      if (result != DIRECTORY_RECORDED && !DIRECTORY_FAULT(d, DIRECTORY_FAULT_UNRECORDED_PASSES)) {
         directory_drop(decision, result == DIRECTORY_RECORD_CONTENDED
                                      ? COUNTER_DROP_CONTENDED
                                      : COUNTER_DROP_OUTSIDE_WINDOW);
@@ -571,6 +572,8 @@ DIRECTORY_INLINE void directory_on_copy(DIRECTORY *d, const struct directory_rep
     }
     decision->copy_targets = 1u << (target & (HOTRACK_SERVERS_MAX - 1));
   }
+  if (DIRECTORY_FAULT(d, DIRECTORY_FAULT_COPY_RESTAMPED))
+    decision->version = DIRECTORY_FETCH_ADD(&control->next_version, 1);
   directory_steer(d, control, target, COUNTER_COPY, decision);
   if (decision->action != DIRECTORY_STEER)
     directory_drop(decision, COUNTER_DROP_COPY_TARGET_DEAD);

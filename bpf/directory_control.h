@@ -22,6 +22,13 @@ DIRECTORY_ACCESS void directory_insert(DIRECTORY *d, __u32 entry, __u64 key_hash
   DIRECTORY_STORE(bucket->key_hash[entry % DIRECTORY_WAYS], key_hash);
 }
 
+/* The base place after the one that a word uses. */
+DIRECTORY_ACCESS __u32 directory_next_base(DIRECTORY *d, __u64 word) {
+  if (DIRECTORY_FAULT(d, DIRECTORY_FAULT_ONE_BASE))
+    return directory_word_base(word);
+  return (directory_word_base(word) + 1) % DIRECTORY_BASES;
+}
+
 /*
  * Makes an entry hot: replica set, completed version and what they are checked against first, the
  * mode last. `base` is the version that the window starts at; the completed version lies in it.
@@ -31,7 +38,7 @@ DIRECTORY_ACCESS void directory_make_hot(DIRECTORY *d, __u32 entry, __u64 comple
   struct directory_bucket *bucket = &d->buckets[entry / DIRECTORY_WAYS];
   struct directory_detail *detail = &d->details[entry];
   __u64 word = __atomic_load_n(&bucket->word[entry % DIRECTORY_WAYS], __ATOMIC_ACQUIRE);
-  __u32 base = (directory_word_base(word) + 1) % DIRECTORY_BASES;
+  __u32 base = directory_next_base(d, word);
 
   DIRECTORY_STORE(detail->copies, copies);
   DIRECTORY_STORE(detail->targets, targets);
@@ -69,7 +76,7 @@ DIRECTORY_ACCESS void directory_rebase(DIRECTORY *d, __u32 entry) {
   __u64 *word = &d->buckets[entry / DIRECTORY_WAYS].word[entry % DIRECTORY_WAYS];
   struct directory_detail *detail = &d->details[entry];
   __u64 old = __atomic_load_n(word, __ATOMIC_ACQUIRE), next;
-  __u32 base = (directory_word_base(old) + 1) % DIRECTORY_BASES;
+  __u32 base = directory_next_base(d, old);
 
   do {
     DIRECTORY_STORE(detail->base[base], directory_word_version(detail, old));

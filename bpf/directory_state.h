@@ -157,6 +157,10 @@ enum directory_fault {
   DIRECTORY_FAULT_TORN_WORD = 16,
   DIRECTORY_FAULT_GENERATION_LATE = 32,
   DIRECTORY_FAULT_FLAGGED_PASSES = 64,
+  DIRECTORY_FAULT_UNRECORDED_PASSES = 128,
+  DIRECTORY_FAULT_COPY_RESTAMPED = 256,
+  DIRECTORY_FAULT_ONE_BASE = 512,
+  DIRECTORY_FAULT_NOT_FROZEN = 1024,
 };
 
 static inline __attribute__((always_inline, unused)) __u64 directory_word(__u32 base, __u32 offset,

@@ -118,4 +118,10 @@ public struct ControllerFaults: OptionSet, Sendable {
   public static let hotBeforeSync = ControllerFaults(rawValue: 32)
   /// A returned server counts as alive without a grace period.
   public static let joinsAtOnce = ControllerFaults(rawValue: 64)
+  /// A server that has started again is believed to hold what it held before.
+  public static let returningServerBelieved = ControllerFaults(rawValue: 128)
+  /// A promotion ignores that other servers hold leftovers with greater versions.
+  public static let leftoversIgnored = ControllerFaults(rawValue: 256)
+  /// A key whose value was lost is promoted as if it had none.
+  public static let lostKeyPromoted = ControllerFaults(rawValue: 512)
 }

@@ -128,6 +128,10 @@ extension ControllerCore {
       complain(index, header)
       return
     }
+    if phase == .alive, faults.contains(.returningServerBelieved) {
+      believe(index, header.incarnation)
+      return
+    }
     if phase == .alive { lose([servers[index].number]) }
     servers[index].phase = .admitting
     servers[index].incarnation = header.incarnation
@@ -135,6 +139,15 @@ extension ControllerCore {
     servers[index].slotsTask = nil
     servers[index].totals = ProbeBody()
     admit(index)
+  }
+
+  /// With the fault `returningServerBelieved` only.
+  private mutating func believe(_ index: Int, _ incarnation: UInt64) {
+    servers[index].incarnation = incarnation
+    servers[index].lastHeard = now
+    publish(.setServer(servers[index].number, present(index)))
+    admit(index)
+    sendSlots(index)
   }
 
   private mutating func complain(_ index: Int, _ header: Header) {

@@ -236,19 +236,23 @@ extension ControllerCore {
   /// `completed`: what the directory has completed; more than any server has means it is lost.
   private mutating func determineBase(_ index: Int, completed: UInt64) {
     guard var item = batch?.items[index] else { return }
+    var hasLeftovers = false
     if item.kind == .promote {
       // A cold key's newest value is at home. A greater version elsewhere is a leftover of a hot
       // time, of a value that was deleted, or lost, since.
       let home = item.answers[item.home]
       item.base = home?.version ?? 0
       let wasLost = slots.loss(ofHash: item.keyHash) != 0 || lostKeys.contains(item.keyHash)
-      if home?.isLost == true || (item.base == 0 && wasLost) {
+      if home?.isLost == true || (item.base == 0 && wasLost), !faults.contains(.lostKeyPromoted) {
         item.stage = .failed(.valueLost)
         batch?.items[index] = item
         finishBatchIfDone()
         return
       }
       item.holders = [item.home]
+      hasLeftovers =
+        item.answers.values.contains { $0.version > item.base }
+        && !faults.contains(.leftoversIgnored)
     } else {
       item.base = item.answers.values.map(\.version).max() ?? 0
       item.holders = batch?.servers.filter { item.answers[$0]?.version == item.base } ?? []
@@ -256,7 +260,8 @@ extension ControllerCore {
     }
     batch?.items[index] = item
     let isOld = nextVersion > item.base && nextVersion - item.base >= halfWindow / 2
-    guard isOld, item.kind != .demote, !item.isLost else {
+    // Once the key is hot the greatest version wins: what home has must be above the leftovers.
+    guard isOld || hasLeftovers, item.kind != .demote, !item.isLost else {
       synchronize(index)
       return
     }

@@ -108,6 +108,14 @@ public struct DirectoryFaults: OptionSet, Sendable {
   public static let generationLate = DirectoryFaults(rawValue: 32)
   /// The state word is written by two plain stores.
   public static let tornWord = DirectoryFaults(rawValue: 16)
+  /// What could not be recorded passes.
+  public static let unrecordedPasses = DirectoryFaults(rawValue: 128)
+  /// A copy between servers gets a version of its own.
+  public static let copyRestamped = DirectoryFaults(rawValue: 256)
+  /// A rebase overwrites the base that the word uses.
+  public static let oneBase = DirectoryFaults(rawValue: 512)
+  /// Writes go on while an entry is adding or removing.
+  public static let notFrozen = DirectoryFaults(rawValue: 1024)
 }
 
 /// What a packet is counted as (`DIRECTORY_COUNTERS` in `bpf/directory_state.h`).

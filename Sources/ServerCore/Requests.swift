@@ -96,8 +96,9 @@ extension ServerCore {
     case .seen(let entry): resend(entry, arrival, fence, &output)
     case .seenForAnotherKey: refuse(arrival, .malformed, fence: fence.generation, &output)
     case .finished: refuse(arrival, .finished, fence: fence.generation, &output)
-    case .lost: refuseLostSession(arrival, fence, &output)
-    case .unseen:
+    case .lost where !faults.contains(.evictionIgnored):
+      refuseLostSession(arrival, fence, &output)
+    case .lost, .unseen:
       switch objection(to: header, fence) {
       case .sessionLost?: refuseLostSession(arrival, fence, &output)
       case let status?: refuse(arrival, status, fence: fence.generation, &output)
@@ -124,7 +125,8 @@ extension ServerCore {
     _ output: inout some ServerOutput
   ) {
     var header = replyHeader(arrival, entry.status, fence: fence.generation)
-    header.version = entry.version
+    header.version =
+      faults.contains(.replayRestamped) ? arrival.header.version : entry.version
     if entry.operation == .delete { header.flags.insert(.tombstone) }
     // After a SYNC a server can know a result without having the value.
     let record = engine.find(arrival.key, keyHash: header.keyHash)
@@ -142,12 +144,19 @@ extension ServerCore {
     if isBefore(fence, header) { return .staleGeneration }
     // It may have been executed where its session was evicted before that server was fenced.
     let birth = SessionTable.birth(ofClient: header.client)
+    if faults.contains(.evictionIgnored) { return lossObjection(to: header, fence) }
     if birth <= fence.evictedBirth && header.firstGeneration < fence.evictedGeneration
       || birth <= forgotten.evictedBirth && header.firstGeneration < forgotten.evictedGeneration
     {
       return .sessionLost
     }
-    return header.firstGeneration < lossGeneration(header.keyHash, fence) ? .ambiguous : nil
+    return lossObjection(to: header, fence)
+  }
+
+  /// A server that was lost may have executed it.
+  private func lossObjection(to header: Header, _ fence: FenceReading) -> Status? {
+    header.firstGeneration < lossGeneration(header.keyHash, fence)
+      && !faults.contains(.lossIgnored) ? .ambiguous : nil
   }
 
   /// Of the newest loss of a server that may have taken something of this key with it; 0: none.

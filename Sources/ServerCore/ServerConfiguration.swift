@@ -89,4 +89,14 @@ public struct ServerFaults: OptionSet, Sendable {
   public static let lateFloorObeyed = ServerFaults(rawValue: 1 << 8)
   /// Datagrams for another incarnation of the server are taken.
   public static let incarnationIgnored = ServerFaults(rawValue: 1 << 9)
+  /// Only replies to writes carry the key's fence; those to reads carry their request's generation.
+  public static let fenceInWriteRepliesOnly = ServerFaults(rawValue: 1 << 10)
+  /// A re-sent result has the version of the retry, not that of the first time.
+  public static let replayRestamped = ServerFaults(rawValue: 1 << 11)
+  /// Unseen writes from before a loss are taken.
+  public static let lossIgnored = ServerFaults(rawValue: 1 << 12)
+  /// Unseen writes of clients whose session was evicted are taken.
+  public static let evictionIgnored = ServerFaults(rawValue: 1 << 13)
+  /// A slot that is given after a loss keeps what is left over there.
+  public static let leftoversKept = ServerFaults(rawValue: 1 << 14)
 }

@@ -137,7 +137,11 @@ public struct ServerCore {
   /// The generation of every reply: a read stamped before a promotion and answered after it must
   /// still move the directory.
   func replyGeneration(_ arrival: Arrival, fence: UInt64) -> UInt64 {
-    if faults.contains(.replyGenerationFromRequest) { return arrival.header.generation }
+    if faults.contains(.replyGenerationFromRequest)
+      || faults.contains(.fenceInWriteRepliesOnly) && arrival.header.operation == .get
+    {
+      return arrival.header.generation
+    }
     return max(arrival.header.generation, fence)
   }
 

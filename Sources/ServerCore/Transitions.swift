@@ -222,7 +222,9 @@ extension ServerCore {
       for slot in Int(run.first)..<Int(run.first) + Int(run.count) {
         isGiven[slot] = true
         // What is left over there from another time is not what was lost.
-        if !slots.contains(slot) && run.lossGeneration > 0 { isEmptied[slot] = true }
+        if !slots.contains(slot) && run.lossGeneration > 0 && !faults.contains(.leftoversKept) {
+          isEmptied[slot] = true
+        }
         slots.give(slot, lossGeneration: run.lossGeneration)
       }
     }

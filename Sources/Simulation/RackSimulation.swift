@@ -12,14 +12,10 @@ public struct RackSimulation: Sendable {
 
   /// Only what clients were told is checked, not the state of directory and servers.
   public var looksFromOutside = false
-  /// Whether servers die and come back.
-  public var crashes = Crashes.never
-
-  /// In which seeds servers die.
-  public enum Crashes: String, Sendable, CaseIterable {
-    case never
-    case bySeed = "by-seed"
-  }
+  /// What may go wrong in the world, where a seed says so.
+  public var worldFaults = Set(WorldFault.Kind.allCases)
+  /// What every seed's scenario is cut down to.
+  public var limits = ScenarioLimits()
 
   /// When reads demand a version.
   public enum Demand: String, Sendable, CaseIterable {
@@ -30,19 +26,23 @@ public struct RackSimulation: Sendable {
   public init() {}
 
   /// Simulates one seed.
-  public func run(seed: UInt64) -> SimulationResult {
+  public func run(seed: UInt64) -> SimulationResult { run(scenario(seed: seed)) }
+
+  /// What a seed simulates.
+  public func scenario(seed: UInt64) -> RackScenario {
     var scenario = RackScenario(seed: seed)
     switch demandsVersions {
     case .always: scenario.demandsVersions = true
     case .never: scenario.demandsVersions = false
     case .bySeed: break
     }
-    if crashes == .never { scenario.crashes = 0 }
+    scenario.worldFaults.removeAll { !worldFaults.contains($0.kind) }
     scenario.looksFromOutside = looksFromOutside
     scenario.requestsAreDirect = requestsAreDirect
     // A request that stops for long in the directory is as late as a late duplicate.
     if requestsAreDirect { scenario.pause = 1_000...20_000 }
-    return run(scenario)
+    limits.apply(to: &scenario)
+    return scenario
   }
 
   /// Simulates a scenario.
@@ -96,8 +96,10 @@ public struct RackSimulation: Sendable {
 public struct SimulationTotals: Sendable, Equatable {
   public var seeds = 0
   public var operations = 0
+  public var servers = 0
   public var transitions = 0
   public var floors = 0
+  public var worldFaults = 0
   public var crashes = 0
   public var unknown = 0
   public var events = 0
@@ -112,8 +114,10 @@ public struct SimulationTotals: Sendable, Equatable {
   mutating func add(_ result: SimulationResult) {
     seeds += 1
     operations += result.operations
+    servers += result.servers
     transitions += result.transitions
     floors += result.floors
+    worldFaults += result.worldFaults
     crashes += result.crashes
     unknown += result.unknown
     events += result.events

@@ -8,9 +8,11 @@ struct SimulateCommand: AsyncParsableCommand {
     commandName: "simulate",
     abstract: "Simulate racks under many seeds and check what their clients saw.",
     discussion: """
-      Each seed is a rack of its own: servers, clients, keys, a network that loses, doubles, delays \
-      and holds datagrams back, and transitions at any moment. The same seed always does the same. \
-      A fault breaks the protocol on purpose, to see that the checks notice:
+      Each seed is a rack of its own: servers, clients, keys, a load, a network that loses, doubles, \
+      delays and holds datagrams back, transitions at any moment, and world faults: partitions, \
+      clogged links, processes that stand still or die, slow servers, clocks that drift. Then the \
+      faults end, and everything has to finish. The same seed always does the same. A fault \
+      (--fault) breaks the protocol on purpose, to see that the checks notice:
 
       \(SimulationFault.allCases.map { "  \($0.rawValue): \($0.summary)" }.joined(separator: "\n"))
 
@@ -23,35 +25,19 @@ struct SimulateCommand: AsyncParsableCommand {
   @Option(help: "Seeds to simulate at the same time; by default one for each processor.")
   var jobs = ProcessInfo.processInfo.activeProcessorCount
 
-  @Option(
-    help: "Break the protocol in this way (see above); may be given several times.",
-    transform: { try named($0, "fault") })
-  var fault: [SimulationFault] = []
-
-  @Option(
-    help: "Whether reads demand a version: always, never or by-seed.",
-    transform: { try named($0, "way to demand") })
-  var demand = RackSimulation.Demand.bySeed
-
-  @Option(
-    help: "Servers that die with all they hold, and come back: never or by-seed.",
-    transform: { try named($0, "way to crash") })
-  var crashes = RackSimulation.Crashes.never
-
-  @Flag(help: "Check only what clients were told, not the state of directory and servers.")
-  var clientsOnly = false
-
-  @Flag(help: "Requests reach the directory at once, and once; the rest of the network stays bad.")
-  var directRequests = false
-
   @Flag(help: "Print everything that happens; for one seed, or a few.")
   var trace = false
+
+  @Flag(help: "Make the first seed that fails smaller, and print the command that replays it.")
+  var minimize = false
 
   @Flag(help: "Go on after a seed has failed.")
   var keepGoing = false
 
   @Flag(help: "Print the totals as one JSON object.")
   var json = false
+
+  @OptionGroup var options: SimulateOptions
 
   func validate() throws {
     guard jobs > 0 else { throw ValidationError("--jobs must be at least 1") }
@@ -62,30 +48,49 @@ struct SimulateCommand: AsyncParsableCommand {
   }
 
   func run() async throws {
-    var simulation = RackSimulation()
-    simulation.faults = fault
-    simulation.crashes = crashes
-    simulation.looksFromOutside = clientsOnly
-    simulation.requestsAreDirect = directRequests
-    simulation.demandsVersions = demand
+    var simulation = options.simulation
     simulation.detail = trace ? .all : .none
     let start = ContinuousClock.now
-    let isTerminal = isatty(STDERR_FILENO) == 1 && !trace
-    var done = 0
+    let progress = SimulationProgress(seeds: seeds.count, isShown: !trace)
     let totals = await simulation.run(seeds: seeds.first...seeds.last, jobs: trace ? 1 : jobs) {
       result in
-      done += 1
-      if isTerminal && done % 20 == 0 { show("\r\(done) of \(seeds.count) seeds") }
+      progress.count(result)
       if trace {
         for line in result.trace { print(line) }
       }
       return keepGoing || result.failure == nil
     }
-    if isTerminal { show("\r\u{1b}[K") }
+    progress.clear()
     let seconds = (ContinuousClock.now - start) / .seconds(1)
-    if let seed = totals.failed.first, !json { explain(seed, simulation) }
-    try report(totals, seconds)
+    var replay: String?
+    if let seed = totals.failed.first {
+      simulation = minimize ? minimized(seed, simulation, progress) : simulation
+      replay = command(seed, simulation)
+      if !json { explain(seed, simulation) }
+    }
+    try report(totals, seconds, replay: replay)
     if totals.failures > 0 { throw ExitCode(1) }
+  }
+
+  private func minimized(
+    _ seed: UInt64, _ simulation: RackSimulation, _ progress: SimulationProgress
+  ) -> RackSimulation {
+    guard var minimizer = SimulationMinimizer(seed: seed, of: simulation) else {
+      return simulation
+    }
+    minimizer.minimize { progress.show("minimizing seed \(seed): \($0.runs) runs") }
+    progress.clear()
+    if !json {
+      print(
+        "seed \(seed) minimized in \(minimizer.runs) runs: it fails after "
+          + "\(minimizer.result.events) events, \(minimizer.result.operations) operations")
+    }
+    return minimizer.simulation
+  }
+
+  private func command(_ seed: UInt64, _ simulation: RackSimulation) -> String {
+    "hotrack simulate --seeds \(seed)..\(seed) --trace"
+      + SimulateOptions.arguments(of: simulation)
   }
 
   /// Runs the failed seed with the least number again, to show how it ended.
@@ -99,31 +104,68 @@ struct SimulateCommand: AsyncParsableCommand {
       print("its last events, in microseconds of virtual time:")
       for line in result.trace { print(line) }
     }
-    var command = "hotrack simulate --seeds \(seed)..\(seed) --trace"
-    for fault in fault { command += " --fault \(fault.rawValue)" }
-    if crashes != .never { command += " --crashes \(crashes.rawValue)" }
-    if clientsOnly { command += " --clients-only" }
-    if directRequests { command += " --direct-requests" }
-    if demand != .bySeed { command += " --demand \(demand.rawValue)" }
-    print("to see everything: \(command)")
+    print("to see everything: \(command(seed, simulation))")
+    if !minimize { print("to see less of the same: add --minimize") }
   }
 
-  private func report(_ totals: SimulationTotals, _ seconds: Double) throws {
-    let rate = Double(totals.seeds) / max(seconds, 1e-9)
+  private func report(_ totals: SimulationTotals, _ seconds: Double, replay: String?) throws {
     if json {
-      let summary = SimulationSummary(totals, seconds: seconds, faults: fault)
+      let summary = SimulationSummary(
+        totals, seconds: seconds, faults: options.fault, replay: replay)
       let encoder = JSONEncoder()
       encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
       print(String(decoding: try encoder.encode(summary), as: UTF8.self))
       return
     }
+    let rate = 1 / max(seconds, 1e-9)
     print(
       "\(totals.seeds) seeds, \(totals.operations) operations (\(totals.unknown) unknown), "
-        + "\(totals.transitions) transitions, \(totals.floors) floors, \(totals.crashes) crashes, \(totals.events) events; "
-        + "\(totals.failures) failed; \(String(format: "%.0f", rate)) seeds/s")
+        + "\(totals.transitions) transitions, \(totals.floors) floors, "
+        + "\(totals.worldFaults) world faults, \(totals.crashes) crashes, "
+        + "\(totals.events) events; \(totals.failures) failed; "
+        + String(
+          format: "%.1f s, %.0f seeds/s, %.0f operations/s", seconds,
+          Double(totals.seeds) * rate, Double(totals.operations) * rate))
+  }
+}
+
+/// How far it has come, on a terminal. Used from one place at a time.
+private final class SimulationProgress {
+  private let seeds: UInt64
+  private let isShown: Bool
+  private let start = ContinuousClock.now
+  private var shownAt: ContinuousClock.Instant
+  private var done = 0
+  private var operations = 0
+
+  init(seeds: UInt64, isShown: Bool) {
+    self.seeds = seeds
+    self.isShown = isShown && isatty(STDERR_FILENO) == 1
+    shownAt = start
   }
 
-  private func show(_ text: String) { FileHandle.standardError.write(Data(text.utf8)) }
+  func count(_ result: SimulationResult) {
+    done += 1
+    operations += result.operations
+    guard isShown, ContinuousClock.now - shownAt > .milliseconds(200) else { return }
+    let rate = 1 / max((ContinuousClock.now - start) / .seconds(1), 1e-9)
+    let left = Double(seeds - UInt64(done)) / (Double(done) * rate)
+    show(
+      "\(done) of \(seeds) seeds, "
+        + String(
+          format: "%.0f seeds/s, %.0f operations/s, %.0f s left", Double(done) * rate,
+          Double(operations) * rate, left))
+  }
+
+  func show(_ text: String) {
+    guard isShown else { return }
+    shownAt = .now
+    FileHandle.standardError.write(Data("\r\u{1b}[K\(text)".utf8))
+  }
+
+  func clear() {
+    if isShown { FileHandle.standardError.write(Data("\r\u{1b}[K".utf8)) }
+  }
 }
 
 /// Totals as they are printed.
@@ -133,61 +175,48 @@ private struct SimulationSummary: Encodable {
   var unknown: Int
   var transitions: Int
   var floors: Int
+  var worldFaults: Int
   var crashes: Int
   var events: Int
   var failures: Int
   var failedSeeds: [UInt64]
   var seconds: Double
   var seedsPerSecond: Double
+  var operationsPerSecond: Double
+  /// On average.
+  var serversPerSeed: Double
+  var operationsPerSeed: Double
+  var transitionsPerSeed: Double
   var faults: [String]
+  /// Replays the failed seed with the least number.
+  var replay: String?
   /// How often what happened.
   var coverage: [String: Int]
 
-  init(_ totals: SimulationTotals, seconds: Double, faults: [SimulationFault]) {
+  init(
+    _ totals: SimulationTotals, seconds: Double, faults: [SimulationFault], replay: String?
+  ) {
     seeds = totals.seeds
     operations = totals.operations
     unknown = totals.unknown
     transitions = totals.transitions
     floors = totals.floors
+    worldFaults = totals.worldFaults
     crashes = totals.crashes
     events = totals.events
     failures = totals.failures
     failedSeeds = totals.failed
     self.seconds = seconds
-    seedsPerSecond = Double(totals.seeds) / max(seconds, 1e-9)
+    let rate = 1 / max(seconds, 1e-9)
+    seedsPerSecond = Double(totals.seeds) * rate
+    operationsPerSecond = Double(totals.operations) * rate
+    let share = 1 / Double(max(1, totals.seeds))
+    serversPerSeed = Double(totals.servers) * share
+    operationsPerSeed = Double(totals.operations) * share
+    transitionsPerSeed = Double(totals.transitions) * share
     coverage = Dictionary(
       uniqueKeysWithValues: totals.coverage.counts.map { ($0.name, $0.count) })
     self.faults = faults.map(\.rawValue)
+    self.replay = replay
   }
-}
-
-/// FIRST..LAST, both included.
-struct SeedRange: ExpressibleByArgument {
-  var first: UInt64
-  var last: UInt64
-  var count: UInt64 { last - first + 1 }
-
-  init(first: UInt64, last: UInt64) {
-    self.first = first
-    self.last = last
-  }
-
-  init?(argument: String) {
-    let ends = argument.split(separator: "..", omittingEmptySubsequences: false).map { UInt64($0) }
-    guard ends.count <= 2, let first = ends.first ?? nil, let last = ends.last ?? nil,
-      first <= last, last < .max
-    else { return nil }
-    self.init(first: first, last: last)
-  }
-
-  var defaultValueDescription: String { "\(first)..\(last)" }
-}
-
-/// One of an enumeration's cases by its name, or a sentence that says which there are.
-private func named<Value: RawRepresentable<String> & CaseIterable>(
-  _ name: String, _ what: String
-) throws -> Value {
-  if let value = Value(rawValue: name) { return value }
-  let names = Value.allCases.map(\.rawValue).joined(separator: ", ")
-  throw ValidationError("there is no \(what) '\(name)'; choose one of \(names)")
 }

@@ -80,8 +80,12 @@ import Testing
     #expect(all.contains { ($0.first ?? .max) > ($0.second ?? .max) }, "reordered")
     #expect(network.lost == all.count { $0.first == nil })
 
-    network.setCut(true, .init(from: 1, to: 2))
+    network.setTroubles(
+      cut: [.init(from: 1, to: 2)], cloggedUntil: [.init(from: 2, to: 1): 9_000])
     #expect(network.deliveries(from: 1, to: 2) == Deliveries())
+    let clogged = (0..<100).map { _ in network.deliveries(from: 2, to: 1, at: 5_000).first }
+    #expect(clogged.allSatisfy { $0 == nil || $0 ?? 0 >= 4_000 } && clogged.contains(4_000))
+    #expect(network.deliveries(from: 2, to: 3).first ?? 0 < 4_000, "another link")
     network.calm(delay: 5...6)
     let calm = (0..<1_000).map { _ in network.deliveries(from: 1, to: 2) }
     #expect(calm.allSatisfy { (5...6).contains($0.first ?? 0) && $0.second == nil })

@@ -13,6 +13,7 @@ import Testing
     }
     #expect(failures.isEmpty, "\(failures.joined(separator: "\n"))")
     #expect(totals.seeds == 120)
+    #expect(totals.servers >= 3 * totals.seeds)
     #expect(totals.operations >= 500 * totals.seeds)
     #expect(totals.transitions >= 2 * totals.seeds)
     #expect(totals.coverage.behind == 0, "no read met a server with less than it demanded")
@@ -24,7 +25,7 @@ import Testing
   @Test("Racks whose servers die and come back do right too, as far as anybody can know")
   func crashes() async {
     var simulation = RackSimulation()
-    simulation.crashes = .bySeed
+    simulation.worldFaults = [.crash]
     var failures: [String] = []
     let totals = await simulation.run(seeds: 1...120, jobs: 2) { result in
       if let failure = result.failure {
@@ -33,7 +34,7 @@ import Testing
       return true
     }
     #expect(failures.isEmpty, "\(failures.joined(separator: "\n"))")
-    #expect(totals.crashes > 60)
+    #expect(totals.crashes > 30)
   }
 
   @Test("The same seed does the same to the bit, whatever is kept of its trace; others differ")

@@ -42,6 +42,8 @@ public struct SimulatedNetwork<Endpoint: Hashable & Sendable>: Sendable {
   public var conditions: LinkConditions
   private var special: [Link: LinkConditions] = [:]
   private var cut: Set<Link> = []
+  /// Links that let nothing out before a time, and then everything.
+  private var cloggedUntil: [Link: UInt64] = [:]
   private var random: SimulationRandom
 
   public private(set) var lost = 0
@@ -58,9 +60,11 @@ public struct SimulatedNetwork<Endpoint: Hashable & Sendable>: Sendable {
     special[link] = conditions
   }
 
-  /// Cuts a link, in its one direction, or mends it.
-  public mutating func setCut(_ isCut: Bool, _ link: Link) {
-    if isCut { cut.insert(link) } else { cut.remove(link) }
+  /// Which links, each in its one direction, carry nothing, and which hold everything back until a
+  /// time (nanoseconds); all others do neither.
+  public mutating func setTroubles(cut: Set<Link>, cloggedUntil: [Link: UInt64] = [:]) {
+    self.cut = cut
+    self.cloggedUntil = cloggedUntil
   }
 
   /// From now on nothing goes wrong.
@@ -68,19 +72,30 @@ public struct SimulatedNetwork<Endpoint: Hashable & Sendable>: Sendable {
     conditions = LinkConditions(delay: delay)
     special = [:]
     cut = []
+    cloggedUntil = [:]
   }
 
-  /// What becomes of one datagram.
-  public mutating func deliveries(from: Endpoint, to: Endpoint) -> Deliveries {
-    var conditions = conditions
-    if !special.isEmpty || !cut.isEmpty {
-      let link = Link(from: from, to: to)
-      conditions = special[link] ?? conditions
-      if cut.contains(link) {
-        lost += 1
-        return Deliveries()
-      }
+  /// What becomes of one datagram that is sent now (nanoseconds).
+  public mutating func deliveries(
+    from: Endpoint, to: Endpoint, at now: UInt64 = 0
+  ) -> Deliveries {
+    guard !special.isEmpty || !cut.isEmpty || !cloggedUntil.isEmpty else {
+      return deliveries(conditions)
     }
+    let link = Link(from: from, to: to)
+    if cut.contains(link) {
+      lost += 1
+      return Deliveries()
+    }
+    var deliveries = deliveries(special[link] ?? conditions)
+    if let end = cloggedUntil[link], end > now {
+      if let first = deliveries.first { deliveries.first = max(first, end - now) }
+      if let second = deliveries.second { deliveries.second = max(second, end - now) }
+    }
+    return deliveries
+  }
+
+  private mutating func deliveries(_ conditions: LinkConditions) -> Deliveries {
     var deliveries = Deliveries()
     if conditions.isQuiet {
       deliveries.first = random.duration(in: conditions.delay)

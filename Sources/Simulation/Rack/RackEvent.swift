@@ -6,10 +6,14 @@ public enum RackEndpoint: Hashable, Sendable {
   case controller
 }
 
+typealias RackLink = SimulatedNetwork<RackEndpoint>.Link
+
 /// What happens in a simulated rack.
 enum RackEvent {
   /// A datagram reaches the end of a link.
   case arrive(RackEndpoint, [UInt8], from: RackEndpoint)
+  /// A server that takes its time comes to a datagram that has waited.
+  case serve(Int, [UInt8], fromController: Bool)
   case submit(client: Int)
   case clientTimer(client: Int)
   /// The next of the controller's effects is carried out.
@@ -23,8 +27,8 @@ enum RackEvent {
   case command
   /// The network is again as it was before the transition of this number.
   case settle(disturbance: Int)
-  /// A server dies with all it holds.
-  case crash(server: Int)
+  case begin(worldFault: Int)
+  case end(worldFault: Int)
   /// A server starts again, empty and with a new incarnation.
   case restart(server: Int)
   /// Late datagrams have had their time.
@@ -63,9 +67,11 @@ public struct SimulationResult: Sendable {
   public var seed: UInt64
   public var failure: SimulationFailure?
   public var operations = 0
+  public var servers = 0
   /// Transitions that were completed: promotions, demotions, changes of targets.
   public var transitions = 0
   public var floors = 0
+  public var worldFaults = 0
   /// Servers that died.
   public var crashes = 0
   /// Requests whose outcome their client does not know.

@@ -24,6 +24,10 @@ public struct RackScenario: Sendable, Equatable {
   /// How likely a finished request is followed by something asked of the controller, and when.
   public var commands = 0.05
   public var commandDelay: ClosedRange<UInt64> = 0...1_000_000
+  /// Things asked of the controller, at most.
+  public var commandsMax = Int.max
+  /// The stage with faults ends after so much time, whatever is still to be done.
+  public var faultyLimit: UInt64 = 3_000_000_000
   /// Out of ten commands, how many raise the floor.
   public var floors = 1
   /// Out of ten commands, how many are quick changes of mind about one key.
@@ -39,9 +43,12 @@ public struct RackScenario: Sendable, Equatable {
   public var patience: UInt64?
   /// A request that meets a full queue.
   public var busy = 0.0
-  /// Servers that die, one after the other, and how long each is away.
-  public var crashes = 0
-  public var away: ClosedRange<UInt64> = 1_000_000...60_000_000
+  /// What goes wrong in the world, in the order in which it begins.
+  public var worldFaults: [WorldFault] = []
+  /// A server that is silent for so long is declared lost.
+  public var serverTimeout: UInt64 = 1_000_000_000_000
+  /// How much a clock gains or loses at most, in parts per million.
+  public var driftMax = 200
   /// Whether the directory's policy moves keys too, by what it samples.
   public var isAutomatic = false
   /// Only what clients were told is checked, not the state of directory and servers.
@@ -61,7 +68,7 @@ public struct RackScenario: Sendable, Equatable {
   public init(seed: UInt64) {
     self.seed = seed
     var random = SimulationRandom(seed: seed, stream: 1)
-    servers = random.integer(in: 3...5)
+    servers = random.element(of: [2, 3, 3, 4, 5, 7])
     clients = random.integer(in: 2...6)
     outstanding = random.integer(in: 1...4)
     keys = random.integer(in: 1...4)
@@ -84,11 +91,40 @@ public struct RackScenario: Sendable, Equatable {
     demandsVersions = random.chance(0.5)
     transitionHolding = random.element(of: [0, 0.1, 0.3])
     transitionLoss = random.element(of: [0, 0.2])
-    if random.chance(0.5) { crashes = random.integer(in: 1...4) }
-    away = 500_000...random.element(of: [5_000_000, 60_000_000])
     floorDelay = random.element(of: [0, 2_000_000, 20_000_000])
     pausing = random.element(of: [0, 0.05, 0.3])
     pause = 1_000...random.element(of: [20_000, 500_000, 20_000_000])
+    driftMax = random.element(of: [200, 200, 50_000])
+    if random.chance(0.1) { beRestless(&random) }
+    drawWorldFaults(random.element(of: [0, 0, 1, 3, 6, 10]))
+  }
+
+  /// One key or two, mostly read and often deleted, go in and out all the time, and servers forget
+  /// in between: what is left over from one hot time meets the next.
+  private mutating func beRestless(_ random: inout SimulationRandom) {
+    servers = random.integer(in: 3...7)
+    keys = random.integer(in: 1...2)
+    readShare = random.element(of: [0.8, 0.9])
+    deleteShare = random.element(of: [0.3, 0.6])
+    commands = random.element(of: [0.15, 0.3])
+    commandDelay = 0...100_000
+    floors = 1
+    flaps = 8
+    floorDelay = random.element(of: [0, 0, 1_000_000])
+    effectDelay = 0...random.element(of: [5_000, 60_000])
+  }
+
+  private mutating func drawWorldFaults(_ count: Int) {
+    guard count > 0 else { return }
+    var plan = WorldFaultPlan(
+      random: SimulationRandom(seed: seed, stream: 5), servers: servers, clients: clients,
+      operations: operations)
+    worldFaults = plan.draw(count)
+    // Who is impatient declares servers lost that only stand still or cannot be heard.
+    let isImpatient = plan.random.chance(0.5)
+    if isImpatient || worldFaults.contains(where: { $0.kind == .crash }) {
+      serverTimeout = 20_000_000
+    }
   }
 
   private static func conditions(_ random: inout SimulationRandom) -> LinkConditions {

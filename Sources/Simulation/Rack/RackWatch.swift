@@ -13,6 +13,8 @@ struct RackWatch {
   /// By place: the completed version when it was last looked at.
   private(set) var completed: [UInt64]
   private var alive: UInt32 = 0
+  /// A server was taken for dead, so that a replica set may be empty.
+  private(set) var hasLostServers = false
   private var incarnations: [UInt8: UInt64] = [:]
   private var places: [UInt64: UInt32] = [:]
   /// By key hash: the newest version that was let through to a client.
@@ -71,7 +73,9 @@ struct RackWatch {
       places[keyHashes[Int(entry)]] = nil
       keyHashes[Int(entry)] = 0
       modes[Int(entry)] = nil
-    case .setAlive(let servers): alive = servers
+    case .setAlive(let servers):
+      if servers & alive != alive { hasLostServers = true }
+      alive = servers
     case .setServer(let server, let place): incarnations[server] = place.incarnation
     case .setSampleInterval(let interval): sampleInterval = interval
     default: break
@@ -110,6 +114,16 @@ extension RackWorld {
     }
   }
 
+  /// The invariants that a server may have broken by what it has just been told: of one key, or,
+  /// by what names no key, of all.
+  func checkEntries(after datagram: [UInt8]) {
+    guard let header = Self.header(of: datagram), header.keyHash != 0 else {
+      checkAllEntries()
+      return
+    }
+    if let entry = watch.place(of: header.keyHash) { checkEntry(entry) }
+  }
+
   /// The invariants of a hot key: docs/protocol.md §9.
   func checkEntry(_ entry: UInt32) {
     let (keyHash, mode) = (watch.keyHashes[Int(entry)], watch.modes[Int(entry)])
@@ -126,7 +140,7 @@ extension RackWorld {
         .completedBehind,
         "\(key.name): \(reading.completed), but a client was shown \(watch.newestShown(keyHash))")
     }
-    if reading.replicaSet == 0 && result.crashes == 0 {
+    if reading.replicaSet == 0 && !watch.hasLostServers {
       fail(.setHoldsVersion, "\(key.name): the replica set is empty")
     }
     for server in servers.indices

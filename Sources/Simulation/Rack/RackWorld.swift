@@ -36,15 +36,16 @@ final class RackWorld {
   var operationsLeft: Int
   var outstanding = 0
   var valuesMade = 0
-  var crashesLeft: Int
+  /// What goes wrong around the rack.
+  var world: WorldFaults
+  /// Things that were asked of the controller.
+  var commandsGiven = 0
   /// Transitions whose end has disturbed the network.
   var disturbances = 0
   private var stageStart: UInt64 = 0
   /// Of recorded operations: virtual time, but no two moments are the same.
   private var historyTime: Int64 = 0
 
-  /// A stage with a bad network ends after so much virtual time, whatever is still to be done.
-  private static let faultyLimit: UInt64 = 3_000_000_000
   /// A network that does no wrong lets everything finish within so much virtual time.
   private static let calmLimit: UInt64 = 1_000_000_000
 
@@ -56,13 +57,14 @@ final class RackWorld {
       scenario.conditions, random: SimulationRandom(seed: scenario.seed, stream: 3))
     trace = SimulationTrace(detail)
     result = SimulationResult(seed: scenario.seed)
+    result.servers = scenario.servers
     memory = DirectoryMemory(
       buckets: scenario.buckets, randomSeed: UInt32(truncatingIfNeeded: random.next()))
     memory.faults = faults.directory
     watch = RackWatch(places: memory.capacity)
     processors = SimulatedProcessors(random: SimulationRandom(seed: scenario.seed, stream: 4))
     operationsLeft = scenario.operations
-    crashesLeft = scenario.crashes
+    world = WorldFaults(scenario)
     controller = SimulatedController(scenario, faults: faults, capacity: memory.capacity)
     for number in 0..<scenario.servers {
       servers.append(
@@ -103,8 +105,15 @@ final class RackWorld {
   }
 
   private func handle(_ event: RackEvent) {
+    let pause = world.active.isEmpty ? 0 : world.pause(of: event)
+    guard pause <= scheduler.now else {
+      scheduler.schedule(event, at: pause)
+      return
+    }
     switch event {
     case .arrive(let to, let datagram, let from): arrive(datagram, at: to, from: from)
+    case .serve(let server, let datagram, let fromController):
+      serve(server, datagram, fromController: fromController)
     case .submit(let client): submit(client)
     case .clientTimer(let client): clientTimer(client)
     case .effect: carryOutEffect()
@@ -113,7 +122,8 @@ final class RackWorld {
     case .resume(let packet): resume(packet)
     case .command: command()
     case .settle(let disturbance): settle(disturbance)
-    case .crash(let server): crash(server)
+    case .begin(let number): begin(worldFault: number)
+    case .end(let number): end(worldFault: number)
     case .restart(let server): restart(server)
     case .drained: if stage == .draining { enter(.finalReads) }
     }
@@ -132,7 +142,7 @@ final class RackWorld {
 
   /// Sends a datagram over a link: it arrives once, twice or never.
   func send(_ datagram: [UInt8], from: RackEndpoint, to: RackEndpoint) {
-    let deliveries = network.deliveries(from: from, to: to)
+    let deliveries = network.deliveries(from: from, to: to, at: scheduler.now)
     if let delay = deliveries.first {
       scheduler.schedule(.arrive(to, datagram, from: from), after: delay)
     }
@@ -167,6 +177,7 @@ final class RackWorld {
       }
     case .calming:
       network.calm(delay: 10_000...50_000)
+      endWorldFaults()
       for server in servers.indices where servers[server].isDown { restart(server) }
     case .draining:
       scheduler.schedule(.drained, after: scenario.conditions.hold.upperBound + 1_000_000)
@@ -179,7 +190,7 @@ final class RackWorld {
     switch stage {
     case .faulty:
       // The bad network stays while the last requests of all clients are under way.
-      let isLate = scheduler.now > stageStart + Self.faultyLimit
+      let isLate = scheduler.now > stageStart + scenario.faultyLimit
       if isLate || (operationsLeft == 0 && outstanding <= scenario.clients) { enter(.calming) }
     case .calming:
       if outstanding == 0 && isControllerQuiet { enter(.draining) } else { checkLiveness() }

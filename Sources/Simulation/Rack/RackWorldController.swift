@@ -32,14 +32,14 @@ struct SimulatedController {
       1_000_000, 4 * scenario.conditions.delay.upperBound, 20 * scenario.effectDelay.upperBound)
     configuration.times.transition = 40_000_000
     configuration.times.again = 2_000_000
-    configuration.times.probe = scenario.crashes > 0 ? 2_000_000 : 10_000_000
-    configuration.times.serverTimeout = scenario.crashes > 0 ? 20_000_000 : 1_000_000_000_000
+    configuration.times.probe = min(10_000_000, scenario.serverTimeout / 10)
+    configuration.times.serverTimeout = scenario.serverTimeout
     configuration.times.floor = 0
     configuration.times.floorDelay = scenario.floorDelay
     configuration.times.copyOrder = 1_000_000
     core = ControllerCore(configuration)
     core.faults = faults.controller
-    clock = SimulatedClock(offset: 7_000_000_000, driftPPM: 40)
+    clock = SimulatedClock(offset: 7_000_000_000, driftPPM: Int64(scenario.driftMax / 5))
   }
 
   var isBusy: Bool { nextEffect < effects.count }
@@ -65,7 +65,9 @@ extension RackWorld {
   }
 
   private func serveController() {
-    while !controller.isBusy, !controller.inbox.isEmpty {
+    while !controller.isBusy, !controller.inbox.isEmpty,
+      world.controllerPaused <= scheduler.now
+    {
       let event = controller.inbox.removeFirst() ?? tickEvent()
       controller.effects = controller.core.handle(event)
       controller.nextEffect = 0
@@ -170,7 +172,8 @@ extension RackWorld {
   // MARK: Commands
 
   func command() {
-    guard stage == .faulty else { return }
+    guard stage == .faulty, commandsGiven < scenario.commandsMax else { return }
+    commandsGiven += 1
     let key = SimulatedKeys.all[random.integer(in: 0...scenario.keys - 1)]
     let die = random.integer(in: 0...9)
     if die < scenario.floors {

@@ -30,7 +30,7 @@ final class SimulatedClient {
     core = ClientCore(configuration, randomSeed: random.next())
     clock = SimulatedClock(
       offset: 1_000_000_000_000 + random.duration(in: 0...5_000_000_000),
-      driftPPM: Int64(random.integer(in: -200...200)))
+      driftPPM: Int64(random.integer(in: -scenario.driftMax...scenario.driftMax)))
   }
 }
 
@@ -117,7 +117,7 @@ extension RackWorld {
     outstanding -= 1
     result.operations += 1
     record(pending, outcome, client, token)
-    scheduleCrash()
+    scheduleWorldFaults()
     if stage == .faulty, random.chance(scenario.commands) {
       scheduler.schedule(.command, after: random.duration(in: scenario.commandDelay))
     }

@@ -7,6 +7,11 @@ final class SimulatedServer {
   let incarnation: UInt64
   /// It has died and not been started again.
   var isDown = false
+  /// How long it takes for each datagram, in nanoseconds; 0: no time.
+  var service: UInt64 = 0
+  /// When it has served what waits there, and how much that is.
+  var busyUntil: UInt64 = 0
+  var queued = 0
   private var core: ServerCore
   private var output = CollectedOutput()
 
@@ -24,13 +29,14 @@ final class SimulatedServer {
 
   /// Takes a datagram; returns the datagrams that it answers with, all of which pass the directory.
   func receive(_ datagram: [UInt8], fromController: Bool, isBusy: Bool) -> [[UInt8]] {
+    let load = UInt16(min(queued, 1000))
     output.datagrams.removeAll(keepingCapacity: true)
     datagram.withUnsafeBytes { bytes in
       if isBusy {
-        core.refuseBusy(bytes, load: 0, lateness: 0, output: &output)
+        core.refuseBusy(bytes, load: load, lateness: 0, output: &output)
       } else {
         core.receive(
-          bytes, fromDirectory: fromController, load: 0, lateness: 0, output: &output)
+          bytes, fromDirectory: fromController, load: load, lateness: 0, output: &output)
       }
     }
     return output.datagrams
@@ -54,40 +60,61 @@ private struct CollectedOutput: ServerOutput {
 }
 
 extension RackWorld {
+  /// Datagrams that wait at a slow server, at most.
+  private static let queueMax = 48
+
   func arriveAtServer(_ number: Int, _ datagram: [UInt8], fromController: Bool) {
-    guard !servers[number].isDown else { return }
+    let server = servers[number]
+    guard !server.isDown else { return }
+    guard server.service > 0 || server.queued > 0 else {
+      answer(number, datagram, fromController: fromController)
+      return
+    }
+    // It takes its time, and serves in order.
+    guard server.queued < Self.queueMax else {
+      if !fromController { answer(number, datagram, fromController: false, isFull: true) }
+      return
+    }
+    server.queued += 1
+    server.busyUntil = max(server.busyUntil, scheduler.now) + server.service
+    scheduler.schedule(
+      .serve(number, datagram, fromController: fromController), at: server.busyUntil)
+  }
+
+  /// A slow server comes to a datagram that has waited; a server that has started again since has
+  /// not got it.
+  func serve(_ number: Int, _ datagram: [UInt8], fromController: Bool) {
+    guard servers[number].queued > 0 else { return }
+    servers[number].queued -= 1
+    answer(number, datagram, fromController: fromController)
+  }
+
+  private func answer(
+    _ number: Int, _ datagram: [UInt8], fromController: Bool, isFull: Bool = false
+  ) {
     let isRequest = !fromController && datagram[3] <= Operation.hello.rawValue
     let isBusy = isRequest && stage == .faulty && random.chance(scenario.busy)
     let answers = servers[number].receive(
-      datagram, fromController: fromController, isBusy: isBusy)
+      datagram, fromController: fromController, isBusy: isBusy || isFull)
     for answer in answers {
       checkAnswer(answer)
       send(answer, from: .server(number), to: .directory)
     }
-    checkAllEntries()
+    checkEntries(after: datagram)
   }
 
-  /// A server dies now and then; at least one is left.
-  func scheduleCrash() {
-    guard crashesLeft > 0, stage == .faulty, random.chance(0.02) else { return }
-    let living = servers.indices.filter { !servers[$0].isDown }
-    guard living.count > 1 else { return }
-    crashesLeft -= 1
-    scheduler.schedule(
-      .crash(server: random.element(of: living)), after: random.duration(in: 0...1_000_000))
-  }
-
-  func crash(_ server: Int) {
-    guard stage == .faulty, !servers[server].isDown else { return }
+  /// A server dies with all it holds; at least one is left. Returns whether it did.
+  func crash(_ server: Int) -> Bool {
+    guard !servers[server].isDown, servers.count(where: { !$0.isDown }) > 1 else { return false }
     servers[server].isDown = true
     result.crashes += 1
-    trace.record(at: scheduler.now, code: 6, values: UInt64(server), text: "server \(server) dies")
-    scheduler.schedule(.restart(server: server), after: random.duration(in: scenario.away))
+    return true
   }
 
   /// Replaces a server by one that knows nothing.
   func restart(_ server: Int) {
     let incarnation = random.next() | 1
+    world.serversPaused[server] = 0
     servers[server] = SimulatedServer(
       number: server, incarnation: incarnation, scenario, faults: faults)
     trace.record(

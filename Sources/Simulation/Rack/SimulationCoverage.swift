@@ -11,6 +11,9 @@ public struct SimulationCoverage: Sendable, Equatable {
   var storedCopies = 0
   var hotReadsAway = 0
   var pauses = 0
+  /// By kind, in their order.
+  private var worldFaults = [Int](repeating: 0, count: WorldFault.Kind.allCases.count)
+  private var losses = 0
   private var promotions = 0
   private var demotions = 0
   private var retargets = 0
@@ -34,12 +37,15 @@ public struct SimulationCoverage: Sendable, Equatable {
       ("packets that stopped in the middle of a decision", pauses), ("promotions", promotions),
       ("demotions", demotions), ("changes of write targets", retargets), ("rebases", rebases),
       ("fresh versions", freshVersions), ("copy orders", copyOrders),
-      ("outcomes unknown", unknown),
+      ("servers lost", losses), ("outcomes unknown", unknown),
     ]
+      + zip(WorldFault.Kind.allCases, worldFaults).map { ("world fault \($0.rawValue)", $1) }
   }
 
   public mutating func add(_ other: SimulationCoverage) {
     for index in statuses.indices { statuses[index] += other.statuses[index] }
+    for index in worldFaults.indices { worldFaults[index] += other.worldFaults[index] }
+    losses += other.losses
     notHolders += other.notHolders
     tombstones += other.tombstones
     storedCopies += other.storedCopies
@@ -52,6 +58,10 @@ public struct SimulationCoverage: Sendable, Equatable {
     freshVersions += other.freshVersions
     copyOrders += other.copyOrders
     unknown += other.unknown
+  }
+
+  mutating func count(_ kind: WorldFault.Kind) {
+    if let index = WorldFault.Kind.allCases.firstIndex(of: kind) { worldFaults[index] += 1 }
   }
 
   /// Counts what a server or the directory answered.
@@ -71,6 +81,7 @@ public struct SimulationCoverage: Sendable, Equatable {
     rebases = totals.rebases
     freshVersions = totals.freshVersions
     copyOrders = totals.copyOrders
+    losses = totals.serversLost
     self.unknown = unknown
   }
 }

@@ -29,6 +29,19 @@ public enum SimulationFault: String, Sendable, CaseIterable {
   case joinsAtOnce = "joins-at-once"
   case graceSkipped = "grace-skipped"
   case generationLate = "generation-late"
+  case unrecordedPasses = "unrecorded-passes"
+  case copyRestamped = "copy-restamped"
+  case replayRestamped = "replay-restamped"
+  case oneBase = "one-base"
+  case tornWord = "torn-word"
+  case notFrozen = "not-frozen"
+  case writeReplyGeneration = "write-reply-generation"
+  case lossIgnored = "loss-ignored"
+  case evictionIgnored = "eviction-ignored"
+  case leftoversKept = "leftovers-kept"
+  case returningBelieved = "returning-believed"
+  case leftoversIgnored = "leftovers-ignored"
+  case lostKeyPromoted = "lost-key-promoted"
 
   /// What is left out or done wrong.
   public var summary: String {
@@ -57,6 +70,19 @@ public enum SimulationFault: String, Sendable, CaseIterable {
     case .graceSkipped: "what is freed is used again while packets under way may still know it"
     case .generationLate: "a request's generation is read after its entry"
     case .lateFloorObeyed: "a FLOOR that is not the newest makes a server forget"
+    case .unrecordedPasses: "a reply that could not be recorded passes"
+    case .copyRestamped: "a copy between servers gets a version of its own"
+    case .replayRestamped: "a replayed result has the version of the retry"
+    case .oneBase: "a rebase overwrites the base that the word uses"
+    case .tornWord: "the state word is written by two plain stores"
+    case .notFrozen: "writes go on while an entry is adding or removing"
+    case .writeReplyGeneration: "only replies to writes carry the key's fence"
+    case .lossIgnored: "unseen writes from before a loss are taken"
+    case .evictionIgnored: "unseen writes of evicted clients are taken"
+    case .leftoversKept: "a slot that is given after a loss keeps what is left over there"
+    case .returningBelieved: "a server that has started again is believed to hold what it held"
+    case .leftoversIgnored: "a promotion ignores other servers' leftovers with greater versions"
+    case .lostKeyPromoted: "a key whose value was lost is promoted as if it had none"
     }
   }
 }
@@ -99,6 +125,19 @@ struct SimulationFaults: Sendable {
     case .graceSkipped: isGraceSkipped = true
     case .generationLate: directory.insert(.generationLate)
     case .lateFloorObeyed: server.insert(.lateFloorObeyed)
+    case .unrecordedPasses: directory.insert(.unrecordedPasses)
+    case .copyRestamped: directory.insert(.copyRestamped)
+    case .replayRestamped: server.insert(.replayRestamped)
+    case .oneBase: directory.insert(.oneBase)
+    case .tornWord: directory.insert(.tornWord)
+    case .notFrozen: directory.insert(.notFrozen)
+    case .writeReplyGeneration: server.insert(.fenceInWriteRepliesOnly)
+    case .lossIgnored: server.insert(.lossIgnored)
+    case .evictionIgnored: server.insert(.evictionIgnored)
+    case .leftoversKept: server.insert(.leftoversKept)
+    case .returningBelieved: controller.insert(.returningServerBelieved)
+    case .leftoversIgnored: controller.insert(.leftoversIgnored)
+    case .lostKeyPromoted: controller.insert(.lostKeyPromoted)
     }
   }
 }
