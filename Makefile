@@ -35,6 +35,10 @@ test: deps ## Run every test: units, packets, simulation, namespaces, a lineariz
 models: deps ## Check the SPIN models of the protocol, and that each variant without a rule fails
 	models/check
 
+.PHONY: faults
+faults: build ## Break a real rack in every way (about 25 minutes) and write docs/testing.md
+	dev/run-faults
+
 .PHONY: soak
 soak: build ## Simulate 100,000 seeds, then repeat the linearizability run ten times
 	$(BINARY) simulate --seeds 1..100000 --jobs $$(nproc)

@@ -78,9 +78,9 @@ let package = Package(
     module(
       "Testbed",
       uses: [
-        "CBPF", "Configuration", "Controller", "ControllerCore", "Linearizability",
-        "LoadGenerator", "Sockets", "Workload",
-      ]),
+        "CBPF", "CHotrack", "Configuration", "Controller", "ControllerCore", "DataPlane",
+        "Linearizability", "LoadGenerator", "Sockets", "Wire", "Workload",
+      ], plugins: ["CompileBPF"]),
     module(
       "Demo",
       uses: [
@@ -141,7 +141,7 @@ let package = Package(
       ]),
     tests("Bench", uses: ["LoadGenerator", "Wire", "Workload"]),
     tests("Configuration", uses: ["Sockets"]),
-    tests("Testbed", uses: ["Configuration", "Controller"]),
+    tests("Testbed", uses: ["Configuration", "Controller", "Linearizability"]),
     tests("Demo", uses: ["LoadGenerator"]),
     tests(
       "hotrack",

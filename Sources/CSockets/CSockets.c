@@ -2,6 +2,10 @@
 #define _GNU_SOURCE
 #include "CSockets.h"
 
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/if.h>
+#include <linux/if_tun.h>
 #include <netinet/in.h>
 #include <netinet/udp.h>
 #include <sched.h>
@@ -9,8 +13,10 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <time.h>
+#include <unistd.h>
 
 _Static_assert(sizeof(struct csockets_datagram) == sizeof(struct mmsghdr), "layout of mmsghdr");
 _Static_assert(_Alignof(struct csockets_datagram) == _Alignof(struct mmsghdr), "layout of mmsghdr");
@@ -78,6 +84,21 @@ int csockets_poll_wait(int poll, struct csockets_event *events, int64_t nanoseco
 
 int csockets_event_create(void) {
   return eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+}
+
+int csockets_tap_create(const char *name) {
+  struct ifreq request = {.ifr_flags = IFF_TAP | IFF_NO_PI | IFF_TUN_EXCL};
+  int descriptor = open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC), code;
+
+  if (descriptor < 0)
+    return -1;
+  strncpy(request.ifr_name, name, sizeof request.ifr_name - 1);
+  if (ioctl(descriptor, TUNSETIFF, &request) == 0)
+    return descriptor;
+  code = errno;
+  close(descriptor);
+  errno = code;
+  return -1;
 }
 
 int csockets_enter_network_namespace(int descriptor) {

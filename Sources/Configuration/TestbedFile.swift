@@ -23,10 +23,15 @@ public struct TestbedFile: Sendable, Equatable {
 
   /// `[scenario]`: a history to record and to check.
   public struct Scenario: Sendable, Equatable {
-    /// `operations` in total.
+    /// `operations` in total; with `duration`, how many it must be at least.
     public var operations: Int
+    /// `duration_s`: seconds to record; nil: until the operations are done.
+    public var duration: Double?
     /// `processes` that record, spread over the client namespaces.
     public var processes: Int
+    /// `bound_processes`: in so many of them each client keeps to one key, so that clients which wait
+    /// for a key that is not served take nothing from the others.
+    public var boundProcesses: Int
     /// `clients` of each process; each waits for the end of its operation before the next.
     public var clients: Int
     /// `keys` that they share.
@@ -72,6 +77,8 @@ public struct TestbedFile: Sendable, Equatable {
   public var workload: Workload?
   /// What `hotrack testbed run` records; nil: the file has none.
   public var scenario: Scenario?
+  /// `[[fault]]`: what breaks in the meantime, by the time at which it begins.
+  public var faults: [Fault] = []
 
   /// A rack without anything to do, as `hotrack testbed up NAME` builds it.
   public init(name: String, servers: Int = 4, clients: Int = 1) {
@@ -109,6 +116,13 @@ public struct TestbedFile: Sendable, Equatable {
     policy = document.table("policy").map { PolicySettings($0) } ?? PolicySettings()
     workload = document.table("workload").map { Workload($0) }
     scenario = document.table("scenario").map { Scenario($0) }
+    let tables = document.tables("fault")
+    if let first = tables.first, scenario == nil {
+      document.wrong("fault", shown: "faults", "a [scenario] that \(first.path) is to disturb")
+    }
+    faults = tables.compactMap {
+      Fault($0, servers: servers, clients: clients, end: scenario?.duration)
+    }.sorted { $0.begin < $1.begin }
   }
 
   /// Whether a testbed can be called so.
@@ -134,7 +148,9 @@ extension TestbedFile.Workload {
 extension TestbedFile.Scenario {
   init(_ reader: TableReader) {
     operations = reader.requiredInteger("operations", 1...10_000_000, placeholder: 1)
+    duration = reader.number("duration_s", 1...3600)
     processes = reader.integer("processes", 1...16) ?? 1
+    boundProcesses = reader.integer("bound_processes", 0...16) ?? 0
     clients = reader.integer("clients", 1...256) ?? 8
     keys = reader.requiredInteger("keys", 1...100_000, placeholder: 1)
     zipf = reader.number("zipf", 0...2) ?? 0
@@ -148,6 +164,16 @@ extension TestbedFile.Scenario {
       reader.wrong(
         "delete_share", shown: String(deleteShare),
         "at most \(1 - readShare), what read_share (\(readShare)) leaves over")
+    }
+    if boundProcesses > processes {
+      reader.wrong(
+        "bound_processes", shown: String(boundProcesses),
+        "at most \(processes), as many as there are processes")
+    }
+    if boundProcesses > 0, clients < keys {
+      reader.wrong(
+        "clients", shown: String(clients),
+        "with bound_processes at least one for each of the \(keys) keys")
     }
     if processes > operations {
       reader.wrong(

@@ -22,6 +22,10 @@ public struct HistoryConfiguration: Sendable {
   public var popularity: ZipfDistribution
   public var keys: KeySpace
   public var mix = OperationMix(readShare: 0.6, deleteShare: 0.05)
+  /// Each client keeps to one key, so that those who wait for a key that is not served take nothing
+  /// from the others: what arrives for a key all of whose clients wait is left out. Needs `rateMax`,
+  /// and at least as many clients as keys.
+  public var bindsClients = false
   /// Of keys and kinds.
   public var seed: UInt64 = 1
   /// From its invocation until an operation is given up.
@@ -41,7 +45,7 @@ public struct HistoryConfiguration: Sendable {
 }
 
 /// What was recorded.
-public struct HistoryReport: Sendable, Encodable {
+public struct HistoryReport: Sendable, Equatable, Codable {
   /// Seconds from the first invocation to the last return.
   public var duration = 0.0
   public var operations = 0
@@ -52,13 +56,20 @@ public struct HistoryReport: Sendable, Encodable {
   public var notFound = 0
   public var unknown = 0
   public var failed = 0
+  /// Of the unknown ones: those of which the rack said that nobody can know...
+  public var ambiguous = 0
+  /// ...and those whose client the servers had forgotten.
+  public var sessionLost = 0
+  /// Of the failed ones: reads of values whose only holder had died.
+  public var lost = 0
 
   public var operationsPerSecond: Double { duration > 0 ? Double(operations) / duration : 0 }
 
   public init() {}
 
   enum CodingKeys: String, CodingKey {
-    case operations, gets, sets, deletes, ok, unknown, failed
+    case operations, gets, sets, deletes, ok, unknown, failed, ambiguous, lost
+    case sessionLost = "session_lost"
     case duration = "duration_s"
     case notFound = "not_found"
   }

@@ -32,8 +32,9 @@ public final class HistoryRecorder {
   private var arrivals: PoissonArrivals?
   /// When the next operation may begin, if their rate is limited; relative to the start.
   private var nextArrival: UInt64 = 0
-  /// Clients without an operation, if the rate is limited.
-  private var idle: [Int] = []
+  /// Clients without an operation, if the rate is limited: of each key, if clients are bound to keys,
+  /// or all together.
+  private var idle: [[Int]] = []
   private var report = HistoryReport()
   private var invokedCount = 0
   private var start: UInt64 = 0
@@ -47,6 +48,9 @@ public final class HistoryRecorder {
     throws(LoadError)
   {
     precondition(configuration.clients > 0 && configuration.operations > 0)
+    precondition(
+      !configuration.bindsClients
+        || configuration.rateMax != nil && configuration.clients >= configuration.keys.count)
     self.configuration = configuration
     self.stop = stop
     port = try RackPort(configuration.rack, in: configuration.namespace)
@@ -83,10 +87,11 @@ public final class HistoryRecorder {
     start = MonotonicClock.now
     var nextProgress = start + configuration.progressInterval
     if arrivals != nil {
-      idle = Array(clients.indices.reversed())
+      idle = Array(repeating: [], count: configuration.bindsClients ? configuration.keys.count : 1)
+      for index in clients.indices.reversed() { rest(index) }
       takeArrival()
     } else {
-      for index in clients.indices { invoke(index, now: start) }
+      for index in clients.indices { invoke(index, stream.next(), now: start) }
     }
     while clients.contains(where: \.isBusy) || mayInvoke(now: MonotonicClock.now) {
       try port.flush()
@@ -126,19 +131,28 @@ public final class HistoryRecorder {
 
   private func takeArrival() { nextArrival = arrivals?.next() ?? 0 }
 
+  /// A client has nothing to do until something arrives.
+  private func rest(_ index: Int) {
+    idle[configuration.bindsClients ? index % idle.count : 0].append(index)
+  }
+
   /// With a limited rate: begins what has come due, as long as a client is idle.
   private func invokeDue(now: UInt64) {
     guard arrivals != nil else { return }
-    while start + nextArrival <= now, mayInvoke(now: now), let index = idle.popLast() {
-      invoke(index, now: now)
+    while start + nextArrival <= now, mayInvoke(now: now) {
+      if configuration.bindsClients {
+        let operation = stream.next()
+        if let index = idle[operation.key].popLast() { invoke(index, operation, now: now) }
+      } else {
+        guard let index = idle[0].popLast() else { return }
+        invoke(index, stream.next(), now: now)
+      }
       takeArrival()
     }
   }
 
-  private func invoke(_ index: Int, now: UInt64) {
-    guard mayInvoke(now: now) else { return }
+  private func invoke(_ index: Int, _ operation: WorkloadOperation, now: UInt64) {
     invokedCount += 1
-    let operation = stream.next()
     let key = configuration.keys.key(ofNumber: operation.key)
     clients[index].sequence += 1
     clients[index].kind = operation.kind
@@ -181,7 +195,11 @@ public final class HistoryRecorder {
     if let outcome {
       record(outcome, of: index, now: now)
       clients[index].isBusy = false
-      if arrivals != nil { idle.append(index) } else { invoke(index, now: now) }
+      if arrivals != nil {
+        rest(index)
+      } else if mayInvoke(now: now) {
+        invoke(index, stream.next(), now: now)
+      }
     }
     clients[index].deadline = clients[index].core.nextDeadline ?? .max
   }
@@ -203,10 +221,13 @@ public final class HistoryRecorder {
     case .failed(let reason):
       (word, returned) = ("failed", nil)
       report.failed += 1
+      if reason == .lost { report.lost += 1 }
       if reason == .refused(.wrongHash) { failure = .otherSeed(configuration.hashSeed) }
-    case .unknown:
+    case .unknown(let reason):
       (word, returned) = ("unknown", nil)
       report.unknown += 1
+      if reason == .ambiguous { report.ambiguous += 1 }
+      if reason == .sessionLost { report.sessionLost += 1 }
     }
     let kind: StaticString
     switch client.kind {
@@ -244,7 +265,8 @@ public final class HistoryRecorder {
   private var nextDeadline: UInt64 {
     var next = UInt64.max
     for index in clients.indices { next = min(next, clients[index].deadline) }
-    if arrivals != nil, !idle.isEmpty, invokedCount < configuration.operations {
+    let isAnyIdle = configuration.bindsClients || idle.first?.isEmpty == false
+    if arrivals != nil, isAnyIdle, invokedCount < configuration.operations {
       next = min(next, start + nextArrival)
     }
     return next

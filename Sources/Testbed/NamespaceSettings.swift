@@ -45,11 +45,17 @@ enum NamespaceSettings {
   private static func inside(
     _ namespace: String, _ body: @escaping @Sendable () -> String?
   ) throws(TestbedError) {
-    do {
-      let failure = try NetworkNamespace(namespace).perform { () throws(SocketError) in body() }
-      if let failure { throw TestbedError.run("in namespace \(namespace): \(failure)") }
-    } catch let error as TestbedError {
-      throw error
+    if let failure = try perform(in: namespace, body) {
+      throw .run("in namespace \(namespace): \(failure)")
+    }
+  }
+
+  /// Runs `body` in the namespace and returns its result.
+  static func perform<Value: Sendable>(
+    in namespace: String, _ body: @escaping @Sendable () -> Value
+  ) throws(TestbedError) -> Value {
+    do throws(SocketError) {
+      return try NetworkNamespace(namespace).perform { () throws(SocketError) in body() }
     } catch {
       throw .run("\(error)")
     }

@@ -10,6 +10,9 @@ public struct ProcessIdentity: Sendable, Hashable, Codable {
   /// Whether it still runs. A zombie does not.
   public var isAlive: Bool { Self(of: process) == self }
 
+  /// Whether it is stopped (SIGSTOP).
+  public var isStopped: Bool { isAlive && Self.status(of: process)?.state == UInt8(ascii: "T") }
+
   init(process: Int32, startTime: UInt64) {
     self.process = process
     self.startTime = startTime
@@ -17,16 +20,22 @@ public struct ProcessIdentity: Sendable, Hashable, Codable {
 
   /// Nil if there is no such process, or only a zombie.
   init?(of process: Int32) {
+    guard let status = Self.status(of: process),
+      status.state != UInt8(ascii: "Z"), status.state != UInt8(ascii: "X")
+    else { return nil }
+    self.init(process: process, startTime: status.startTime)
+  }
+
+  private static func status(of process: Int32) -> (state: UInt8, startTime: UInt64)? {
     // pid (name) state ppid ...; the name may contain anything, so count from the last ")".
     guard let text = readProcFile("/proc/\(process)/stat"),
       let end = text.lastIndex(of: UInt8(ascii: ")"))
     else { return nil }
     let fields = text[text.index(after: end)...].split(separator: UInt8(ascii: " "))
     guard fields.count > 19, let state = fields[0].first,
-      state != UInt8(ascii: "Z"), state != UInt8(ascii: "X"),
       let startTime = UInt64(String(decoding: fields[19], as: UTF8.self))
     else { return nil }
-    self.init(process: process, startTime: startTime)
+    return (state, startTime)
   }
 
   /// Sends a signal, if it is still this process.
@@ -60,7 +69,11 @@ enum ProcessTable {
   static func end(_ processes: [ProcessIdentity], patience: Double = 3) -> [ProcessIdentity] {
     var left = processes
     for (signal, seconds) in [(SIGTERM, patience), (SIGKILL, 5.0)] {
-      left.forEach { $0.signal(signal) }
+      for process in left {
+        process.signal(signal)
+        // One that is stopped would not hear of it.
+        process.signal(SIGCONT)
+      }
       let limit = ContinuousClock.now + .seconds(seconds)
       while true {
         reap()

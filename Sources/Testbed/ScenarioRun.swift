@@ -5,52 +5,21 @@ internal import Foundation
 internal import Glibc
 internal import Linearizability
 internal import LoadGenerator
+internal import Sockets
+internal import Wire
 internal import Workload
 
-/// What the run of a scenario has shown.
-public struct ScenarioReport: Sendable, Equatable, Encodable {
-  public enum Verdict: String, Sendable, Encodable {
-    case linearizable
-    case notLinearizable = "not linearizable"
-    /// The checker has reached its limit of steps on some key.
-    case undecided
-  }
-
-  /// Seconds that were recorded.
-  public var duration = 0.0
-  public var operations = 0
-  public var reads = 0
-  public var writes = 0
-  public var deletes = 0
-  /// Operations whose outcome their client does not know.
-  public var unknown = 0
-  public var failed = 0
-  public var keys = 0
-  /// As the controller has counted them.
-  public var promotions = 0
-  public var demotions = 0
-  /// Transitions that the controller gave up.
-  public var givenUp = 0
-  public var verdict = Verdict.undecided
-  /// The key that the verdict is about, if it is not a good one, and its contradictory operations.
-  public var key: String?
-  public var contradiction: [String] = []
-  /// What else the run has not fulfilled: fewer operations than asked for, no transitions.
-  public var shortcomings: [String] = []
-  /// The merged history.
-  public var history: String
-
-  public var isGood: Bool { verdict == .linearizable && shortcomings.isEmpty }
-}
-
 /// Runs the scenario of a testbed file: processes in the client namespaces record what they ask and
-/// are told, while keys are promoted and demoted by force; then the histories are merged and checked.
+/// are told, while keys are promoted and demoted by force and faults come and go; then the histories
+/// are merged and checked.
 public struct ScenarioRun {
   private let scenario: TestbedFile.Scenario
+  private let faults: [Fault]
   private let hashSeed: UInt64
   private var bed: Testbed
   private let keys: [String]
   private var random: RandomSource
+  private var totals = SummedTotals()
   private let interruption: Interruption
 
   /// All recorders name their keys so.
@@ -62,6 +31,7 @@ public struct ScenarioRun {
   ) throws(TestbedError) {
     guard let scenario = file.scenario else { throw .noScenario(file: path) }
     self.scenario = scenario
+    faults = file.faults
     self.bed = bed
     self.interruption = interruption
     hashSeed = file.hashSeed
@@ -77,18 +47,21 @@ public struct ScenarioRun {
   public mutating func run(
     history: String, progress: (String) -> Void = { _ in }
   ) throws(TestbedError) -> ScenarioReport {
-    var report = ScenarioReport(history: history)
-    let start = ContinuousClock.now
+    var report = ScenarioReport(history: history, name: bed.name)
+    let start = MonotonicClock.now
     let recorders = try startRecorders()
-    try forceTransitions(while: recorders, since: start, progress)
-    report.duration = Double((ContinuousClock.now - start) / .milliseconds(1)) / 1e3
-    if let totals = try? bed.ask(.status).status?.totals {
-      (report.promotions, report.demotions) = (totals.promotions, totals.demotions)
-      report.givenUp = totals.givenUp
-    }
+    var schedule = FaultSchedule(faults, start: start)
+    try record(recorders, since: start, &schedule, progress)
+    report.duration = Double(MonotonicClock.now - start) / 1e9
+    try schedule.endAll(&bed)
+    if let last = try? bed.ask(.status).status { totals.take(last) }
+    (report.promotions, report.demotions) = (totals.sum.promotions, totals.sum.demotions)
+    report.givenUp = totals.sum.givenUp
     progress("checking")
     try merge(into: history)
-    try check(&report)
+    let recorded = try check(&report)
+    addOutcomes(&report)
+    addFaults(&report, schedule, recorded, start: Int64(start))
     addShortcomings(&report)
     return report
   }
@@ -99,7 +72,10 @@ public struct ScenarioRun {
     role: String, child: ChildProcess
   )] {
     let clients = bed.layout.clients
-    let each = (scenario.operations + scenario.processes - 1) / scenario.processes
+    // With a duration, operations are not what ends it.
+    let each =
+      scenario.duration == nil
+      ? (scenario.operations + scenario.processes - 1) / scenario.processes : 10_000_000
     var recorders: [(role: String, child: ChildProcess)] = []
     for number in 0..<scenario.processes {
       var arguments = [
@@ -114,6 +90,8 @@ public struct ScenarioRun {
       if let rate = scenario.rate {
         arguments += ["--rate", "\(rate / Double(scenario.processes))"]
       }
+      if let duration = scenario.duration { arguments += ["--duration", "\(duration)"] }
+      if number < scenario.boundProcesses { arguments.append("--bind-clients") }
       let role = "load \(number)"
       let namespace = clients[number % clients.count].namespace
       recorders.append((role, try bed.start(role: role, namespace: namespace, arguments)))
@@ -122,11 +100,11 @@ public struct ScenarioRun {
   }
 
   /// Until all recorders have ended.
-  private mutating func forceTransitions(
-    while recorders: [(role: String, child: ChildProcess)], since start: ContinuousClock.Instant,
-    _ progress: (String) -> Void
+  private mutating func record(
+    _ recorders: [(role: String, child: ChildProcess)], since start: UInt64,
+    _ schedule: inout FaultSchedule, _ progress: (String) -> Void
   ) throws(TestbedError) {
-    let interval = Duration.milliseconds(scenario.transitionsEveryMilliseconds)
+    let interval = UInt64(scenario.transitionsEveryMilliseconds) * 1_000_000
     var next = start + interval
     var nextProgress = start
     while true {
@@ -137,23 +115,31 @@ public struct ScenarioRun {
           role: recorder.role, what: "has ended with status \(status ?? 0)")
       }
       if ended.allSatisfy({ $0 != nil }) { return }
-      let now = ContinuousClock.now
-      guard now - start < .seconds(scenario.timeLimit) else {
+      try schedule.advance(&bed)
+      let now = MonotonicClock.now
+      guard now - start < timeLimit else {
         throw .run(
-          "the operations were not done after \(scenario.timeLimit) s: allow more with "
+          "the operations were not done after \(timeLimit / 1_000_000_000) s: allow more with "
             + "scenario.time_limit_s, or ask for fewer with scenario.operations")
       }
-      if interval > .zero, now >= next {
+      if interval > 0, now >= next, !schedule.isControllerAway {
         next = max(next + interval, now)
         try transition()
       }
       if now >= nextProgress {
-        nextProgress = now + .milliseconds(500)
-        let seconds = (now - start).components.seconds
-        progress("recording \(scenario.operations) operations, \(seconds) s")
+        nextProgress = now + 500_000_000
+        if !schedule.isControllerAway, let status = try? bed.ask(.status).status {
+          totals.take(status)
+        }
+        progress("recording, \((now - start) / 1_000_000_000) s")
       }
       usleep(5_000)
     }
+  }
+
+  /// Nanoseconds for the recording. With a duration, what is under way at its end may take its time.
+  private var timeLimit: UInt64 {
+    UInt64(max(Double(scenario.timeLimit), (scenario.duration ?? 0) + 30) * 1e9)
   }
 
   /// Promotes one key that is cold, and demotes one that is hot, if there are.
@@ -168,7 +154,8 @@ public struct ScenarioRun {
         try request(.demote, key)
       }
     } catch {
-      throw .run("a transition could not be forced: \(error)")
+      // A controller that has just been started again may not answer yet.
+      if faults.isEmpty { throw .run("a transition could not be forced: \(error)") }
     }
   }
 
@@ -204,7 +191,7 @@ public struct ScenarioRun {
     }
   }
 
-  private func check(_ report: inout ScenarioReport) throws(TestbedError) {
+  private func check(_ report: inout ScenarioReport) throws(TestbedError) -> History {
     let history: History
     do {
       let data = try Data(contentsOf: URL(filePath: report.history), options: .mappedIfSafe)
@@ -230,6 +217,78 @@ public struct ScenarioRun {
       (report.verdict, report.key) = (.notLinearizable, violation.key)
       report.contradiction = violation.operations.map(history.description(of:))
     }
+    return history
+  }
+
+  /// What only the recorders know: why outcomes are unknown, or operations failed.
+  private func addOutcomes(_ report: inout ScenarioReport) {
+    for member in bed.state.members where member.role.hasPrefix("load ") {
+      let lines = FileManager.default.contents(atPath: member.log)?.split(separator: 0x0a) ?? []
+      guard let last = lines.last(where: { $0.first == UInt8(ascii: "{") }),
+        let recorded = try? JSONDecoder().decode(HistoryReport.self, from: last)
+      else { continue }
+      report.ambiguous += recorded.ambiguous
+      report.lost += recorded.lost
+    }
+  }
+
+  // MARK: Faults
+
+  /// Seconds at the end of the recording in which every key has to be served.
+  private static let settled = 5.0
+
+  private func addFaults(
+    _ report: inout ScenarioReport, _ schedule: FaultSchedule, _ history: History, start: Int64
+  ) {
+    guard !faults.isEmpty else { return }
+    let gaps = ServiceGaps(history)
+    let records = schedule.records.filter { $0.begun != nil }
+    func seconds(_ time: UInt64) -> Double { Double(Int64(time) - start) / 1e9 }
+    let begins = records.map { Int64($0.begun ?? 0) } + [gaps.last]
+    // The first second is for sockets and sessions that begin.
+    report.quiet = ServiceGapReport(gaps, from: start + 1_000_000_000, to: begins[0])
+    for (index, record) in records.enumerated() {
+      // Faults that begin together share what follows.
+      let next = begins[(index + 1)...].first { $0 > begins[index] + 500_000_000 } ?? gaps.last
+      report.faults.append(
+        FaultReport(
+          kind: record.fault.kind.name, target: record.fault.target.description,
+          description: record.fault.description, begin: seconds(record.begun ?? 0),
+          end: record.ended.map(seconds),
+          frames: record.counts.map {
+            FaultReport.Frames(
+              seen: $0.seen, lost: $0.lost, duplicated: $0.duplicated, delayed: $0.delayed)
+          },
+          withoutService: ServiceGapReport(
+            gaps, struck: keys(atHomeOf: record.fault.target), hot: record.hot,
+            from: begins[index], to: next)))
+      if case .link = record.fault.kind, let counts = record.counts,
+        counts.lost + counts.duplicated + counts.delayed == 0
+      {
+        report.shortcomings.append("\(record.fault) has touched none of \(counts.seen) frames")
+      }
+    }
+    if records.count < faults.count {
+      report.shortcomings.append("\(faults.count - records.count) faults never began")
+    }
+    let isOver = records.allSatisfy { record in
+      record.ended.map { gaps.last - Int64($0) > Int64(Self.settled * 1e9) } ?? false
+    }
+    let unserved = gaps.unserved(since: gaps.last - Int64(Self.settled * 1e9))
+    if isOver, !unserved.isEmpty {
+      report.shortcomings.append(
+        "in the last \(Int(Self.settled)) s, after all faults, \(unserved.count) keys were not "
+          + "served: \(unserved.prefix(5).joined(separator: ", "))")
+    }
+  }
+
+  /// By the controller's division of slots at the start of a rack.
+  private func keys(atHomeOf target: Fault.Target) -> [String] {
+    guard case .server(let number) = target else { return [] }
+    return keys.filter { key in
+      let slot = KeyHash.slot(KeyHash.of(Array(key.utf8), seed: hashSeed))
+      return slot * bed.layout.servers.count / WireLimits.slots == number
+    }
   }
 
   private func addShortcomings(_ report: inout ScenarioReport) {
@@ -249,30 +308,16 @@ public struct ScenarioRun {
   }
 }
 
-extension ScenarioReport {
-  private static let contradictionLinesMax = 40
+/// What controllers have counted, one after the other: each begins at zero.
+private struct SummedTotals {
+  private(set) var sum = ControllerTotals()
+  private var before = ControllerTotals()
+  private var process: Int32 = 0
 
-  /// For people.
-  public var text: String {
-    var lines = [
-      "\(operations) operations on \(keys) keys in \(fixed(duration, 1)) s: \(reads) reads, "
-        + "\(writes) writes, \(deletes) deletes; \(unknown) unknown, \(failed) failed",
-      "\(promotions) promotions, \(demotions) demotions, \(givenUp) given up",
-      "history: \(history)",
-    ]
-    switch verdict {
-    case .linearizable: lines.append("linearizable: yes, every key")
-    case .undecided: lines.append("linearizable: undecided, key \(key ?? "") needs more steps")
-    case .notLinearizable:
-      lines.append("linearizable: NO, key \(key ?? ""); no order explains these operations:")
-      lines += contradiction.suffix(Self.contradictionLinesMax).map { "  " + $0 }
-    }
-    lines += shortcomings.map { "NOT ENOUGH: " + $0 }
-    return lines.joined(separator: "\n")
+  mutating func take(_ status: ControlStatus) {
+    if status.process != process { (before, process) = (sum, status.process) }
+    sum.promotions = before.promotions + status.totals.promotions
+    sum.demotions = before.demotions + status.totals.demotions
+    sum.givenUp = before.givenUp + status.totals.givenUp
   }
-}
-
-/// A number with so many decimals.
-func fixed(_ number: Double, _ decimals: Int) -> String {
-  String(format: "%.\(decimals)f", number)
 }

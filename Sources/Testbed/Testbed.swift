@@ -7,7 +7,7 @@ internal import Glibc
 public struct Testbed: Sendable {
   public let name: String
   public let layout: TestbedLayout
-  public private(set) var state: TestbedState
+  public internal(set) var state: TestbedState
   /// The hotrack executable that its processes run.
   let executable: String
 
@@ -163,11 +163,20 @@ extension Testbed {
     let child = try ChildProcess.start(
       Self.entering(namespace) + arguments, output: file,
       environment: ["\(ProcessTable.marker)=\(name)"])
-    state.members.removeAll { $0.role == role }
-    state.members.append(TestbedState.Member(role: role, identity: child.identity, log: log))
-    try TestbedFolder.write(state)
+    let member = TestbedState.Member(
+      role: role, identity: child.identity, log: log, arguments: arguments, namespace: namespace)
+    state = try TestbedFolder.update(name) { state in
+      if let place = state.members.firstIndex(where: { $0.role == role }) {
+        state.members[place] = member
+      } else {
+        state.members.append(member)
+      }
+    }
     return child
   }
+
+  /// Learns what other commands have written down since.
+  mutating func refresh() throws(TestbedError) { state = try TestbedFolder.read(name) }
 
   /// Replaces this process by a program in a node's namespace: its status becomes the command's.
   /// Returns only by throwing.

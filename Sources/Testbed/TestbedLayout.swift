@@ -67,6 +67,9 @@ public struct TestbedLayout: Sendable, Equatable {
     node == "dir" ? directoryNamespace : nodes.first { $0.name == node }?.namespace
   }
 
+  /// The interface, in a node's namespace, of the relay that delays its frames.
+  static func relayInterface(of node: Node) -> String { node.directoryInterface + "r" }
+
   static func namespacePrefix(_ name: String) -> String { "ht-\(name)-" }
 
   /// Whether a namespace belongs to the testbed of this name: `ht-NAME-` and `dir`, `s0`, `c0`...

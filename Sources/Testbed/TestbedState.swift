@@ -10,6 +10,9 @@ public struct TestbedState: Sendable, Codable, Equatable {
     public var identity: ProcessIdentity
     /// The file that has its output.
     public var log: String
+    /// What it was started with, and in which namespace (nil: the host's), to start it again.
+    public var arguments: [String]
+    public var namespace: String?
   }
 
   public var name: String
@@ -82,6 +85,21 @@ enum TestbedFolder {
     } catch {
       throw .run("cannot write \(path): \(error.localizedDescription)")
     }
+  }
+
+  /// Changes what is written down, one command after the other.
+  static func update(
+    _ name: String, _ change: (inout TestbedState) -> Void
+  ) throws(TestbedError) -> TestbedState {
+    let lock = open(path(of: name), O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+    guard lock >= 0, flock(lock, LOCK_EX) == 0 else {
+      throw .system(doing: "lock \(path(of: name))", code: errno, reason: reason(errno))
+    }
+    defer { close(lock) }
+    var state = try read(name)
+    change(&state)
+    try write(state)
+    return state
   }
 
   static func read(_ name: String) throws(TestbedError) -> TestbedState {

@@ -26,6 +26,8 @@ public struct TestbedStatus: Sendable, Encodable {
   /// The controller's own words; nil: it does not answer, and `controllerError` says why.
   public var rack: ControlStatus?
   public var controllerError: String?
+  /// What `hotrack testbed break` or a scenario has broken, or what broke by itself.
+  public var broken: [Testbed.Broken]
   /// Everything is there, runs, and serves.
   public var healthy: Bool
 }
@@ -55,10 +57,12 @@ extension Testbed {
       why = error.description
     }
     let serves = rack.map { $0.serving && $0.serversAlive == $0.servers } ?? false
+    let broken = (try? broken()) ?? []
     return TestbedStatus(
       name: name, folder: folder, capacity: state.capacity, processes: processes, nodes: nodes,
-      rack: rack, controllerError: why,
-      healthy: serves && processes.allSatisfy(\.alive) && nodes.allSatisfy(\.present))
+      rack: rack, controllerError: why, broken: broken,
+      healthy: serves && broken.isEmpty && processes.allSatisfy(\.alive)
+        && nodes.allSatisfy(\.present))
   }
 }
 
@@ -78,6 +82,7 @@ extension TestbedStatus {
     } else if let controllerError {
       lines.append(controllerError)
     }
+    lines += broken.map { "broken: \($0.target): \($0.fault)" }
     lines.append("")
     lines.append("\(padded("PROCESS", width))  \(padded("PID", 8))STATE")
     for process in processes {

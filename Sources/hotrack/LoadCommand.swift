@@ -98,6 +98,13 @@ struct LoadCommand: ParsableCommand {
         """)
     var firstClient = 0
 
+    @Flag(
+      help: """
+        Each client keeps to one key, so that those who wait for a key which is not served take \
+        nothing from the others. Needs --rate.
+        """)
+    var bindClients = false
+
     @Option(
       help: """
         What key names begin with. Default: new for each run, since a history begins with keys that \
@@ -139,6 +146,9 @@ struct LoadCommand: ParsableCommand {
     try check((1...10_000).contains(recording.clients), "--clients: 1 to 10,000")
     try check(
       (0...1_000_000_000).contains(recording.firstClient), "--first-client: 0 to 1,000,000,000")
+    try check(
+      !recording.bindClients || rate != nil && recording.clients >= keyCount,
+      "--bind-clients: with --rate, and as many --clients as --keys or more")
     let prefix = recording.keyPrefix?.utf8.count ?? 1
     try check((1...200).contains(prefix), "--key-prefix: 1 to 200 bytes")
   }
@@ -218,6 +228,7 @@ struct LoadCommand: ParsableCommand {
     history.operations = recording.operations
     history.duration = duration.map(nanoseconds)
     history.rateMax = rate
+    history.bindsClients = recording.bindClients
     history.mix = OperationMix(readShare: reads, deleteShare: deletes)
     let line = LiveLine(isOn: !json)
     let stop = LoadStop()

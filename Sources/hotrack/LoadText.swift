@@ -75,8 +75,8 @@ enum LoadText {
     recorded \(report.operations) operations in \(fixed(report.duration, 1)) s \
     (\(count(report.operationsPerSecond)) ops/s): \(report.gets) gets, \(report.sets) sets, \
     \(report.deletes) deletes
-    outcomes: \(report.ok) ok, \(report.notFound) not found, \(report.unknown) unknown, \
-    \(report.failed) failed
+    outcomes: \(report.ok) ok, \(report.notFound) not found, \(report.unknown) unknown \
+    (\(report.ambiguous) ambiguous), \(report.failed) failed (\(report.lost) lost)
     check it with: hotrack check \(path)
     """
   }

@@ -15,7 +15,8 @@ struct TestbedCommand: ParsableCommand {
       """,
     subcommands: [
       TestbedUpCommand.self, TestbedStatusCommand.self, TestbedExecCommand.self,
-      TestbedRunCommand.self, TestbedDownCommand.self,
+      TestbedRunCommand.self, TestbedBreakCommand.self, TestbedDownCommand.self,
+      TestbedRelayCommand.self,
     ])
 }
 

@@ -137,6 +137,30 @@ private func isLinearizable(_ history: History) -> Bool? {
     #expect(history.operations.count == report.operations && isLinearizable(history) == true)
   }
 
+  @Test("clients that keep to one key leave those alone whose key is not served")
+  func bound() async throws {
+    let silent = KeyHash.of(Array("t-2".utf8), seed: 0)
+    let script: ScriptedRack.Script = { header, _ in
+      header.keyHash == silent ? .loseRequest : header.operation == .get ? .refuse(.lost) : .serve
+    }
+    let (report, history) = try await record(script) {
+      $0.operations = 400
+      $0.rateMax = 4_000
+      $0.deadline = 3_000_000_000
+      $0.bindsClients = true
+      $0.mix = OperationMix(readShare: 0.2)
+    }
+    #expect(report.operations == 400 && report.lost > 0 && report.lost <= report.failed)
+    var keys: [UInt64: Set<Int32>] = [:]
+    for operation in history.operations {
+      keys[operation.client, default: []].insert(operation.key)
+    }
+    #expect(keys.values.allSatisfy { $0.count == 1 })
+    let served = history.operations.filter { history.keys[$0.key] != "t-2" }
+    // 8 clients, of whom two keep to the silent key; each is given up only after 3 s.
+    #expect(served.count >= 390)
+  }
+
   @Test("a rack that does not answer is told, and a file that cannot be written")
   func errors() async throws {
     try await ScriptedRack.running({ _, _ in .loseRequest }) { rack in

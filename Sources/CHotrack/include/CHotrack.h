@@ -12,6 +12,7 @@
 #include "../../../bpf/temperature.h"
 #include "../../../bpf/packet.h"
 #include "../../../bpf/bench/dataplane.h"
+#include "../../../bpf/testbed/link.h"
 
 /* rack_on_datagram of rack.h, not inlined: decides and stamps one datagram. */
 void hotrack_rack_on_datagram(struct directory *d, struct hotrack_header *h, __u32 length,

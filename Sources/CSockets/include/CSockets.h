@@ -61,6 +61,11 @@ int csockets_poll_wait(int poll, struct csockets_event *events, int64_t nanoseco
 /* eventfd(2), non-blocking, closed on exec. */
 int csockets_event_create(void);
 
+/* /dev/net/tun: makes an Ethernet interface of this name in the thread's network namespace. What is
+ * sent out of it can be read from the descriptor, and what is written arrives at it, a frame at a
+ * time. It goes away with the descriptor, which is non-blocking and closed on exec. */
+int csockets_tap_create(const char *name);
+
 /* setns(2) with CLONE_NEWNET: moves the calling thread, and no other. */
 int csockets_enter_network_namespace(int descriptor);
 
