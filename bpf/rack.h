@@ -75,7 +75,8 @@ DIRECTORY_INLINE int rack_is_request(__u8 operation) {
 DIRECTORY_INLINE int rack_is_to_controller(__u8 operation) {
   return operation == HOTRACK_FENCE_ACK || operation == HOTRACK_SYNC_ACK ||
          operation == HOTRACK_FLOOR_ACK || operation == HOTRACK_SLOTS_ACK ||
-         operation == HOTRACK_PROBE_ACK || operation == HOTRACK_ADMIT_ACK;
+         operation == HOTRACK_PROBE_ACK || operation == HOTRACK_ADMIT_ACK ||
+         operation == HOTRACK_LEARN_ACK;
 }
 
 /* Lengths first: nothing else of a header that contradicts the datagram is worth reading. */

@@ -69,6 +69,9 @@ enum hotrack_operation {
   HOTRACK_PROBE_ACK = 33,
   HOTRACK_ADMIT = 34,
   HOTRACK_ADMIT_ACK = 35,
+  HOTRACK_LEARN = 38, /* what do you have from the epoch before this one? */
+  HOTRACK_LEARN_ACK = 39,
+  HOTRACK_RENEW = 40, /* the rack has gone on without you: drop everything, begin anew */
 };
 
 /* A status speaks of this attempt only. */
@@ -157,9 +160,11 @@ _Static_assert(sizeof(struct hotrack_session_entry) == 32, "session entry length
 
 /* What follows the key in FENCE_ACK, before the session entries. */
 struct hotrack_fence_body {
-  __be64 evicted_birth; /* the newest client whose session was evicted; 0: none ever was */
+  __be64 evicted_birth;     /* the newest client whose session was evicted; 0: none ever was */
+  __be64 stored_generation; /* stamped on what stored the value; 0: nothing is stored */
+  __be64 counts_from;       /* values stored elsewhere under older generations are left over */
 } __attribute__((packed));
-_Static_assert(sizeof(struct hotrack_fence_body) == 8, "fence body length");
+_Static_assert(sizeof(struct hotrack_fence_body) == 24, "fence body length");
 
 /* What follows the key in SYNC, before the session entries. */
 struct hotrack_sync_body {
@@ -183,6 +188,19 @@ struct hotrack_slot_run {
 } __attribute__((packed));
 _Static_assert(sizeof(struct hotrack_slots_body) == 8, "slots body length");
 _Static_assert(sizeof(struct hotrack_slot_run) == 16, "slot run length");
+
+/*
+ * LEARN_ACK carries `runs` slot runs that the server is home of, then `keys` of its own keys that
+ * may have been hot: key hash (8 bytes), length (2 bytes), the key.
+ */
+struct hotrack_learn_body {
+  __be16 runs;
+  __be16 keys;
+  __be32 reserved;
+  __be64 slots_generation; /* since when it is home of exactly these slots */
+  __be64 loss_generation;  /* the newest loss that it knows of; 0: none */
+} __attribute__((packed));
+_Static_assert(sizeof(struct hotrack_learn_body) == 24, "learn body length");
 
 /* The value of a PROBE_ACK: totals since the server's start. */
 struct hotrack_probe_body {

@@ -66,7 +66,8 @@ extension ControllerLoop {
       generation: state.generation, serving: state.serving, automatic: state.automatic,
       quiet: core.isQuiet, rate: state.rate, sampleInterval: state.sampleInterval,
       hotKeys: state.keys.count, inTransition: state.inTransition, movingSlots: state.movingSlots,
-      serversAlive: state.servers.count { $0.phase == .alive }, servers: state.servers.count,
+      takeOver: state.takeOver, serversAlive: state.servers.count { $0.phase == .alive },
+      servers: state.servers.count,
       totals: state.totals, counters: counters())
   }
 

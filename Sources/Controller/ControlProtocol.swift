@@ -166,6 +166,8 @@ public struct ControlStatus: Sendable, Equatable, Codable {
   /// Keys whose transition is under way.
   public var inTransition: Int
   public var movingSlots: Bool
+  /// What became of the data of an earlier epoch when this one's directory began; nil: there was none.
+  public var takeOver: TakeOver?
   public var serversAlive: Int
   public var servers: Int
   public var totals: ControllerTotals

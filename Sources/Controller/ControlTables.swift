@@ -77,6 +77,7 @@ public enum ControlTables {
           + "\(totals.bans) key hashes banned"
       ),
     ]
+    if let takeOver = status.takeOver { lines.append(("new epoch", takeOver.description)) }
     lines += counters(status.counters)
     let width = lines.map(\.0.count).max() ?? 0
     return lines.map { name, text in

@@ -43,9 +43,12 @@ public enum Controller {
         buckets: options.buckets))
     let signals = try StopSignals()
     // As late as can be, since an epoch that was taken is used up; but before the first packet.
-    let epoch = try epochFile.next()
+    let state = try epochFile.next()
+    let epoch = state.epoch
     let loop = try ControllerLoop(
-      options, core: ControllerCore(options.core(epoch: epoch, places: places)), plane: plane,
+      options,
+      core: ControllerCore(options.core(epoch: epoch, places: places, members: state.members)),
+      plane: plane,
       socket: socket, listener: listener, stop: signals.stop, log: log,
       onServing: {
         onServing(
@@ -53,6 +56,9 @@ public enum Controller {
             epoch: epoch, rack: options.rack, servers: options.servers.count,
             socket: options.socket))
       })
+    loop.recordMembers = { members throws(ControllerError) in
+      try epochFile.record(members, epoch: epoch)
+    }
     try loop.begin()
     for interface in options.interfaces { try plane.attach(interface: interface) }
     log.info("epoch \(epoch), attached to \(options.interfaces.joined(separator: ", "))")
@@ -63,11 +69,14 @@ public enum Controller {
 }
 
 extension ControllerOptions {
-  func core(epoch: UInt16, places: [UInt8: ServerPlace]) -> ControllerConfiguration {
+  func core(
+    epoch: UInt16, places: [UInt8: ServerPlace], members: [RackMember] = []
+  ) -> ControllerConfiguration {
     var configuration = ControllerConfiguration(
       epoch: epoch, servers: places, window: window, capacity: buckets * 4, seed: UInt64(epoch))
     configuration.policy = policy
     configuration.times = times
+    configuration.members = members
     return configuration
   }
 }

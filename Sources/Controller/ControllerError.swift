@@ -14,6 +14,8 @@ public enum ControllerError: Error, Equatable, Sendable, CustomStringConvertible
   case stateFileCorrupt(path: String, reason: String)
   /// Another controller uses the state file.
   case stateFileTaken(path: String)
+  /// A server was admitted to an epoch that this controller's is not newer than.
+  case epochTooOld(path: String, server: UInt8, epoch: UInt16, own: UInt16)
   /// All 65,535 epochs were used.
   case epochsUsedUp(path: String)
   /// Another controller listens on the control socket.
@@ -49,6 +51,13 @@ public enum ControllerError: Error, Equatable, Sendable, CustomStringConvertible
       """
     case .stateFileTaken(let path):
       "another controller is running with the state file \(path): stop it, or name another file"
+    case .epochTooOld(let path, let server, let epoch, let own):
+      """
+      server \(server) has been admitted to epoch \(epoch) and this controller's is \(own): another \
+      directory runs this rack, or \(path) is not the state file that the rack had. Restore \
+      that; if it is lost, make sure that no other controller of this rack runs, and start again \
+      after: printf 'hotrack state 1\\nepoch \(max(epoch, own))\\n' > \(path)
+      """
     case .epochsUsedUp(let path):
       """
       all 65535 epochs are used up (\(path)): stop all servers and clients of this rack, delete \

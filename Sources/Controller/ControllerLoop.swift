@@ -52,6 +52,11 @@ package final class ControllerLoop {
   private var drainInterval = drainIntervals.upperBound
   private var isStopping = false
   private var onServing: () -> Void
+  /// Keeps on the disk whose data counts; called when that changes, before it is true.
+  package var recordMembers: (([RackMember]) throws(ControllerError) -> Void)?
+  private var recordedMembers: [RackMember] = []
+  /// Why it cannot go on.
+  private var failure: ControllerError?
 
   /// Nothing happens yet. `stop` ends the loop when it is signalled; `onServing` is called once,
   /// when the rack begins to take requests.
@@ -67,6 +72,7 @@ package final class ControllerLoop {
     self.stop = stop
     self.log = log
     self.onServing = onServing
+    recordedMembers = core.members
     startedAt = MonotonicClock.now
     grace = try GraceWaiter(plane)
     poll = try EventPoll()
@@ -87,9 +93,10 @@ package final class ControllerLoop {
   }
 
   /// Runs until `stop` is signalled.
-  package func run() throws(SocketError) {
+  package func run() throws {
     while !isStopping {
       try pass()
+      if let failure { throw failure }
     }
   }
 
@@ -192,11 +199,26 @@ package final class ControllerLoop {
     guard waiting.count == 1 else { return }
     var next = 0
     while next < waiting.count {
-      for effect in core.handle(waiting[next]) { try apply(effect) }
+      let effects = core.handle(waiting[next])
+      // Without the record nothing of this may become true.
+      guard record() else { break }
+      for effect in effects { try apply(effect) }
       next += 1
     }
     waiting.removeAll(keepingCapacity: true)
     try flush()
+  }
+
+  /// Has the members recorded if they have changed. False: that failed, and the loop ends.
+  private func record() -> Bool {
+    guard core.members != recordedMembers else { return failure == nil }
+    do throws(ControllerError) {
+      try recordMembers?(core.members)
+      recordedMembers = core.members
+    } catch {
+      failure = failure ?? error
+    }
+    return failure == nil
   }
 
   private func apply(_ effect: ControllerEffect) throws(SocketError) {
@@ -248,9 +270,16 @@ package final class ControllerLoop {
     let text = notice.description
     events.add(text)
     switch notice {
-    case .serverLost, .serverOfAnotherEpoch, .serverMustRestart, .slotsMoved, .keyLost, .banned,
+    case .serverOfNewerEpoch(let server, let epoch) where !core.state.serving:
+      failure =
+        failure
+        ?? .epochTooOld(
+          path: options.stateFile, server: server, epoch: epoch, own: core.state.epoch)
+    case .serverLost, .serverOfNewerEpoch, .serverRenewed, .slotsMoved, .keyLost, .banned,
       .banRefused:
       log.warning("\(text)")
+    case .takenOver(let takeOver):
+      log.log(level: takeOver.missing.isEmpty ? .notice : .warning, "\(text)")
     case .finished, .givenUp, .floorRaised:
       log.debug("\(text)")
     case .serving:

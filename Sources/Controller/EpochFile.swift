@@ -1,16 +1,27 @@
+package import ControllerCore
 internal import Glibc
 
-/// The file on the directory host that makes sure that no epoch is used twice. Holding it open
-/// keeps other controllers away from it (a lock that ends with the process).
+/// The file on the directory host that makes sure that no epoch is used twice, and that the next
+/// epoch's directory knows whose data counted. Holding it open keeps other controllers away from it
+/// (a lock that ends with the process).
 ///
-/// Two lines of text: "hotrack state 1" and "epoch N", N being the last epoch in use.
+/// Lines of text: "hotrack state 1", "epoch N", N being the last epoch in use, and for each server
+/// whose data count "server N incarnation X" (16 hexadecimal digits). Servers take commands from
+/// whoever knows their incarnation, so the file is for its owner's eyes only.
 package final class EpochFile {
+  /// What the file says.
+  package struct Contents: Equatable, Sendable {
+    /// The last epoch in use; 0: none yet.
+    package var epoch: UInt16 = 0
+    package var members: [RackMember] = []
+  }
+
   package let path: String
   /// Of the lock file beside it.
   private let lock: Int32
 
   private static let title = "hotrack state 1"
-  private static let lengthMax = 64
+  private static let lengthMax = 4096
 
   /// Takes the lock; makes the directory if there is none.
   package init(path: String) throws(ControllerError) {
@@ -28,11 +39,11 @@ package final class EpochFile {
 
   deinit { if lock >= 0 { close(lock) } }
 
-  /// The last epoch in use; 0: none yet, there is no file.
-  package func read() throws(ControllerError) -> UInt16 {
+  /// What the file says; nothing if there is no file.
+  package func read() throws(ControllerError) -> Contents {
     let file = open(path, O_RDONLY | O_CLOEXEC)
     guard file >= 0 else {
-      if errno == ENOENT { return 0 }
+      if errno == ENOENT { return Contents() }
       throw .stateFile(path: path, doing: "read", code: errno)
     }
     defer { close(file) }
@@ -42,34 +53,58 @@ package final class EpochFile {
     return try parse(String(decoding: bytes.prefix(length), as: UTF8.self))
   }
 
-  /// The next epoch. It is on the disk before this returns.
-  package func next() throws(ControllerError) -> UInt16 {
-    let last = try read()
-    guard last < .max else { throw .epochsUsedUp(path: path) }
-    try write(last + 1)
-    return last + 1
+  /// Takes the next epoch, which is on the disk before this returns; the members stay.
+  package func next() throws(ControllerError) -> Contents {
+    var contents = try read()
+    guard contents.epoch < .max else { throw .epochsUsedUp(path: path) }
+    contents.epoch += 1
+    try write(contents)
+    return contents
   }
 
-  private func parse(_ text: String) throws(ControllerError) -> UInt16 {
-    guard !text.isEmpty else { throw .stateFileCorrupt(path: path, reason: "it is empty") }
+  /// Replaces the members. They are on the disk before this returns.
+  package func record(_ members: [RackMember], epoch: UInt16) throws(ControllerError) {
+    try write(Contents(epoch: epoch, members: members))
+  }
+
+  private func parse(_ text: String) throws(ControllerError) -> Contents {
+    func corrupt(_ reason: String) -> ControllerError {
+      .stateFileCorrupt(path: path, reason: reason)
+    }
     guard text.hasPrefix(Self.title + "\n") else {
-      throw .stateFileCorrupt(path: path, reason: "its first line is not \"\(Self.title)\"")
+      throw corrupt("its first line is not \"\(Self.title)\"")
     }
     let lines = text.split(separator: "\n", omittingEmptySubsequences: false)
-    guard lines.count == 3, lines[2].isEmpty, lines[1].hasPrefix("epoch "),
+    guard lines.count >= 3, lines[1].hasPrefix("epoch "),
       let epoch = UInt16(lines[1].dropFirst(6)), lines[1] == "epoch \(epoch)"
-    else {
-      throw .stateFileCorrupt(
-        path: path, reason: "its second line is not \"epoch N\" with N up to 65535")
+    else { throw corrupt("its second line is not \"epoch N\" with N up to 65535") }
+    guard lines[lines.count - 1].isEmpty else { throw corrupt("its last line is cut off") }
+    var contents = Contents(epoch: epoch)
+    for (number, line) in lines[2..<lines.count - 1].enumerated() {
+      let words = line.split(separator: " ")
+      guard words.count == 4, let server = UInt8(words[1]), server < 32,
+        let incarnation = UInt64(words[3], radix: 16), incarnation != 0,
+        line == Self.line(RackMember(server: server, incarnation: incarnation))
+      else {
+        throw corrupt(
+          "its line \(number + 3) is not \"server N incarnation X\", X being 16 hexadecimal digits")
+      }
+      contents.members.append(RackMember(server: server, incarnation: incarnation))
     }
-    return epoch
+    return contents
   }
 
-  private func write(_ epoch: UInt16) throws(ControllerError) {
+  private static func line(_ member: RackMember) -> String {
+    "server \(member.server) incarnation \(hexadecimal(member.incarnation))"
+  }
+
+  private func write(_ contents: Contents) throws(ControllerError) {
     let temporary = path + ".new"
-    let file = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
+    unlink(temporary)
+    let file = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
     guard file >= 0 else { throw .stateFile(path: path, doing: "write", code: errno) }
-    let bytes = Array("\(Self.title)\nepoch \(epoch)\n".utf8)
+    let lines = [Self.title, "epoch \(contents.epoch)"] + contents.members.map(Self.line)
+    let bytes = Array(lines.map { $0 + "\n" }.joined().utf8)
     let written = Glibc.write(file, bytes, bytes.count)
     let code = written < 0 ? errno : written < bytes.count ? ENOSPC : fsync(file) == 0 ? 0 : errno
     // A failed close after a good fsync loses nothing.

@@ -17,6 +17,9 @@ public struct ControllerConfiguration: Sendable {
   public var seed: UInt64
   public var policy = PolicyConfiguration()
   public var times = ControllerTimes()
+  /// Whose data counted in the epochs before (`ControllerCore.members` as last recorded); empty: not
+  /// known, or there was none.
+  public var members: [RackMember] = []
 
   /// A configuration with the usual policy and times.
   public init(
@@ -34,6 +37,17 @@ public struct ControllerConfiguration: Sendable {
   }
 }
 
+/// A server in the start of it whose data counts.
+public struct RackMember: Sendable, Hashable {
+  public var server: UInt8
+  public var incarnation: UInt64
+
+  public init(server: UInt8, incarnation: UInt64) {
+    self.server = server
+    self.incarnation = incarnation
+  }
+}
+
 /// How long a controller waits for what. Nanoseconds.
 public struct ControllerTimes: Sendable {
   /// Until an unanswered message is sent again.
@@ -46,7 +60,8 @@ public struct ControllerTimes: Sendable {
   public var probe: UInt64 = 100_000_000
   /// Until a server that does not answer counts as lost.
   public var serverTimeout: UInt64 = 2_000_000_000
-  /// Until the rack serves without the servers that have not answered yet.
+  /// Until the rack serves without the servers that have not answered yet: what they alone hold of
+  /// an earlier epoch is lost then.
   public var start: UInt64 = 10_000_000_000
   /// Between two floors; 0: only by command.
   public var floor: UInt64 = 5_000_000_000
@@ -124,4 +139,12 @@ public struct ControllerFaults: OptionSet, Sendable {
   public static let leftoversIgnored = ControllerFaults(rawValue: 256)
   /// A key whose value was lost is promoted as if it had none.
   public static let lostKeyPromoted = ControllerFaults(rawValue: 512)
+  /// After a reboot the keys that were hot are forgotten.
+  public static let rebootForgets = ControllerFaults(rawValue: 1 << 16)
+  /// After a reboot the home servers are not brought up to date.
+  public static let homeLeftBehind = ControllerFaults(rawValue: 1 << 17)
+  /// After a reboot the home servers are not told of the session entries of others.
+  public static let rebootWithoutSessions = ControllerFaults(rawValue: 1 << 18)
+  /// After a reboot what a missing server alone may have held does not count as lost.
+  public static let rebootBelievesTheRest = ControllerFaults(rawValue: 1 << 19)
 }

@@ -23,7 +23,8 @@ public struct ControllerCore: Sendable {
   var nextVersion: UInt64
   var serving = false
   var totals = ControllerTotals()
-  private var lastSequence: UInt64 = 0
+  /// Begins with the epoch, so that no answer to an earlier directory is taken for one to this.
+  private(set) var lastSequence: UInt64
   private var lastToken: UInt64 = 0
   var graceActions: [UInt64: [GraceAction]] = [:]
   /// The last time that servers began to join.
@@ -32,8 +33,12 @@ public struct ControllerCore: Sendable {
   // Servers and slots (Servers.swift, Recovery.swift).
   var servers: [ServerRecord]
   var alive: UInt32 = 0
-  /// The servers between whom the slots were divided before serving began.
-  var slotServers: [UInt8]
+  /// Whose data counts, in which start of them: to be known to the next epoch's directory, and so
+  /// on the disk before the effects of the event that changed it are carried out.
+  public internal(set) var members: [RackMember]
+  /// How the servers of an earlier epoch were taken over; nil: there were none.
+  var takeOver: TakeOver?
+  var reboot: Reboot
   var slots = SlotTable()
   /// The generation of the newest loss of a server; 0: none.
   var lossGeneration: UInt64 = 0
@@ -62,12 +67,14 @@ public struct ControllerCore: Sendable {
   public init(_ configuration: ControllerConfiguration) {
     self.configuration = configuration
     nextVersion = configuration.firstVersion
+    lastSequence = UInt64(configuration.epoch) << 48
     generation = Generation.first(ofEpoch: configuration.epoch)
     let numbers = configuration.servers.keys.sorted()
     servers = numbers.compactMap { number in
       configuration.servers[number].map { ServerRecord(number: number, place: $0) }
     }
-    slotServers = numbers
+    members = configuration.members
+    reboot = Reboot(deadline: .max)
     placement = EntryPlacement(capacity: configuration.capacity)
     policy = PolicyState(configuration.policy, seed: configuration.seed)
   }
@@ -125,7 +132,7 @@ public struct ControllerCore: Sendable {
     publish(.setGeneration(generation))
     publish(.setSampleInterval(policy.sampleInterval))
     publish(.setReadChoice(configuration.policy.readChoice))
-    slots.divide(between: slotServers)
+    reboot = Reboot(deadline: now + configuration.times.start)
     for index in servers.indices { probe(index) }
   }
 
@@ -137,9 +144,11 @@ public struct ControllerCore: Sendable {
     publish(.decayLoads)
     readEntries(readings, elapsed: elapsed)
     watchServers(elapsed: elapsed)
+    driveReboot()
     driveRecovery()
     driveBatch()
     driveFloor()
+    settleMembers()
     if let interval = policy.advance(to: now, servers: living.count) {
       publish(.setSampleInterval(interval))
     }
@@ -174,6 +183,7 @@ public struct ControllerCore: Sendable {
     case .floorAck: floorAcknowledged(number, header)
     case .fenceAck: fenceAcknowledged(number, message)
     case .syncAck: syncAcknowledged(number, header)
+    case .learnAck: learnAcknowledged(number, message)
     default: break
     }
   }

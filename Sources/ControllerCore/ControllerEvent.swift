@@ -74,6 +74,8 @@ public enum TransitionReason: String, Sendable, Codable {
   case directoryFull = "directory full"
   /// Banned after a collision.
   case banned
+  /// The directory has begun a new epoch.
+  case reboot
 }
 
 /// Kinds of transition.
@@ -90,10 +92,13 @@ public enum ControllerNotice: Sendable, Equatable {
   case serving(absent: [UInt8])
   case serverAdmitted(UInt8, incarnation: UInt64)
   case serverLost(UInt8, incarnation: UInt64)
-  /// A server belongs to another directory's epoch: it must be restarted.
-  case serverOfAnotherEpoch(UInt8, epoch: UInt16)
-  /// A server that was declared lost answers in its old incarnation: it must be restarted.
-  case serverMustRestart(UInt8)
+  /// A server knows a newer epoch than this one; before the rack serves, it never will.
+  case serverOfNewerEpoch(UInt8, epoch: UInt16)
+  /// A server answers that the rack has gone on without: it is told to begin anew, with nothing.
+  case serverRenewed(UInt8, epoch: UInt16)
+  /// The servers of earlier epochs were taken over: of so many slots, and of so many keys that may
+  /// have been hot, what the missing servers alone held is lost.
+  case takenOver(TakeOver)
   /// The slots of lost servers have new homes; what they held is lost.
   case slotsMoved(from: [UInt8], lossGeneration: UInt64)
   case finished(TransitionKind, keyHash: UInt64, key: [UInt8], reason: TransitionReason)
@@ -105,6 +110,38 @@ public enum ControllerNotice: Sendable, Equatable {
   case floorRaised(generation: UInt64)
 }
 
+/// What became of a rack's data when a new epoch's directory took over its servers.
+public struct TakeOver: Sendable, Equatable, Codable {
+  /// Servers that took part with what they had.
+  public var servers = 0
+  /// Servers, as recorded, that did not answer in the incarnation whose data counted.
+  public var missing: [UInt8] = []
+  /// Keys that may have been hot, whose home servers have been brought up to date.
+  public var keysRestored = 0
+  /// Such keys of which a missing server may have had the newest value.
+  public var keysLost = 0
+  /// Slots whose home server was missing.
+  public var slotsLost = 0
+  /// From the start of the controller to the rack's taking requests. Nanoseconds.
+  public var duration: UInt64 = 0
+
+  public init() {}
+}
+
+extension TakeOver: CustomStringConvertible {
+  public var description: String {
+    var text =
+      "took over \(servers) servers of an earlier epoch in \(duration / 1_000_000) ms: "
+      + "\(keysRestored) keys that may have been hot brought home"
+    if !missing.isEmpty {
+      text +=
+        "; lost with server \(missing.map(String.init).joined(separator: ", ")): "
+        + "\(keysLost) such keys and what was in \(slotsLost) slots"
+    }
+    return text
+  }
+}
+
 extension ControllerNotice: CustomStringConvertible {
   public var description: String {
     switch self {
@@ -114,11 +151,13 @@ extension ControllerNotice: CustomStringConvertible {
         + "they did not answer in time"
     case .serverAdmitted(let server, _): "server \(server) admitted"
     case .serverLost(let server, _): "server \(server) lost: it stopped answering or restarted"
-    case .serverOfAnotherEpoch(let server, let epoch):
-      "server \(server) belongs to epoch \(epoch) of another directory: restart it "
-        + "(taking over a running rack's data is not built yet)"
-    case .serverMustRestart(let server):
-      "server \(server) answers again after it was declared lost: restart it"
+    case .serverOfNewerEpoch(let server, let epoch):
+      "server \(server) knows epoch \(epoch), which is not older than this directory's: another "
+        + "directory has taken over the rack, or the state file is not the one it had"
+    case .serverRenewed(let server, let epoch):
+      "server \(server) answers with data of epoch \(epoch) that the rack has gone on without: it "
+        + "begins anew, empty"
+    case .takenOver(let takeOver): takeOver.description
     case .slotsMoved(let from, _):
       "the slots of server \(from.map(String.init).joined(separator: ", ")) moved to the others; "
         + "what they held is lost"

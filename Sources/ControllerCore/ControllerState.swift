@@ -4,6 +4,8 @@ public struct ControllerState: Sendable, Equatable, Codable {
   public var generation: UInt64
   /// The rack takes requests.
   public var serving: Bool
+  /// How this epoch's directory took over the servers of an earlier one; nil: there was none.
+  public var takeOver: TakeOver?
   /// The policy promotes and demotes by itself.
   public var automatic: Bool
   /// Requests per second of all keys, estimated.
@@ -83,6 +85,8 @@ public struct ControllerTotals: Sendable, Equatable, Codable {
   public var copyOrders = 0
   public var floors = 0
   public var serversLost = 0
+  /// Servers whose data the rack had gone on without, told to begin anew.
+  public var serversRenewed = 0
   public var keysLost = 0
   public var bans = 0
 

@@ -24,6 +24,7 @@ extension ControllerCore {
     for index in servers.indices where numbers.contains(servers[index].number) {
       notice(.serverLost(servers[index].number, incarnation: servers[index].incarnation))
       servers[index].phase = .lost
+      servers[index].probesFrom = lastSequence
       servers[index].slotsTask = nil
       alive &= ~bit(servers[index].number)
     }

@@ -8,6 +8,8 @@ struct ServerRecord: Sendable {
     case unknown
     /// ADMIT is on its way.
     case admitting
+    /// Before the rack serves: what it has from an earlier epoch is being learned.
+    case admitted
     /// Its first SLOTS_SET is on its way.
     case assigning
     /// Has all it needs; not yet part of the rack.
@@ -23,8 +25,14 @@ struct ServerRecord: Sendable {
   var phase = Phase.unknown
   /// 0: never heard of.
   var incarnation: UInt64 = 0
+  /// The last one that ADMIT was sent to.
+  var admittedIncarnation: UInt64 = 0
+  /// The epoch that it was admitted to when it was first heard of in this incarnation; 0: none.
+  var formerEpoch: UInt16 = 0
   var lastHeard: UInt64 = 0
   var nextProbe: UInt64 = 0
+  /// Answers to earlier probes say what is not true any more.
+  var probesFrom: UInt64 = 0
   /// When ADMIT is sent again.
   var nextSend: UInt64 = 0
   var slotsTask: Delivery?
@@ -37,6 +45,9 @@ struct ServerRecord: Sendable {
     self.number = number
     self.place = place
   }
+
+  /// Its part in the beginning of an epoch goes on.
+  var isTakingPart: Bool { phase == .admitted || phase == .assigning || phase == .ready }
 }
 
 /// A message in parts on its way to one server: each part is sent until it is acknowledged.
@@ -94,15 +105,14 @@ extension ControllerCore {
       let isSilent = now > servers[index].lastHeard + configuration.times.serverTimeout
       switch servers[index].phase {
       case .alive where isSilent: silent.append(servers[index].number)
-      case .admitting where isSilent, .assigning where isSilent, .ready where isSilent,
-        .joining where isSilent:
+      case .admitting where isSilent, .admitted where isSilent, .assigning where isSilent,
+        .ready where isSilent, .joining where isSilent:
         servers[index].phase = .unknown
         servers[index].slotsTask = nil
       default: break
       }
     }
     if !silent.isEmpty { lose(silent) }
-    if !serving { considerServing() }
   }
 
   private mutating func repeatToServer(_ index: Int) {
@@ -115,7 +125,9 @@ extension ControllerCore {
 
   mutating func probed(_ index: Int, _ message: Message) {
     let header = message.header
-    guard header.incarnation != 0 else { return }
+    guard header.incarnation != 0,
+      header.sequence > max(servers[index].probesFrom, UInt64(configuration.epoch) << 48)
+    else { return }
     let isSame = header.incarnation == servers[index].incarnation
     let phase = servers[index].phase
     if isSame && phase != .unknown && phase != .lost {
@@ -124,8 +136,16 @@ extension ControllerCore {
       if let totals = try? ProbeBody(decoding: message.value) { servers[index].totals = totals }
       return
     }
+    guard serving else {
+      probedBeforeServing(index, header)
+      return
+    }
     guard header.epoch == 0 else {
-      complain(index, header)
+      if header.epoch > configuration.epoch {
+        complainOfNewerEpoch(index, header)
+      } else {
+        renew(index, header)
+      }
       return
     }
     if phase == .alive, faults.contains(.returningServerBelieved) {
@@ -133,8 +153,13 @@ extension ControllerCore {
       return
     }
     if phase == .alive { lose([servers[index].number]) }
+    beginAdmission(index, header)
+  }
+
+  mutating func beginAdmission(_ index: Int, _ header: Header) {
     servers[index].phase = .admitting
     servers[index].incarnation = header.incarnation
+    servers[index].admittedIncarnation = header.incarnation
     servers[index].lastHeard = now
     servers[index].slotsTask = nil
     servers[index].totals = ProbeBody()
@@ -150,15 +175,6 @@ extension ControllerCore {
     sendSlots(index)
   }
 
-  private mutating func complain(_ index: Int, _ header: Header) {
-    guard servers[index].complainedOf != header.incarnation else { return }
-    servers[index].complainedOf = header.incarnation
-    let number = servers[index].number
-    notice(
-      header.epoch == configuration.epoch
-        ? .serverMustRestart(number) : .serverOfAnotherEpoch(number, epoch: header.epoch))
-  }
-
   private mutating func admit(_ index: Int) {
     var header = header(.admit, to: servers[index].number, generation: generation)
     header.sequence = newSequence()
@@ -168,8 +184,13 @@ extension ControllerCore {
 
   mutating func admitted(_ index: Int, _ header: Header) {
     guard servers[index].phase == .admitting, header.status == .ok else { return }
-    servers[index].phase = .assigning
     notice(.serverAdmitted(servers[index].number, incarnation: servers[index].incarnation))
+    guard serving else {
+      servers[index].phase = .admitted
+      driveReboot()
+      return
+    }
+    servers[index].phase = .assigning
     sendSlots(index)
   }
 
@@ -195,41 +216,13 @@ extension ControllerCore {
       driveRecovery()
       beginWhatWaits()
     } else {
-      considerServing()
+      driveReboot()
     }
   }
 
   // MARK: Serving
 
-  /// Begins to serve once all servers are ready, or those that answered in time.
-  private mutating func considerServing() {
-    let ready = servers.filter { $0.phase == .ready }.map(\.number)
-    let isLate = now >= startedAt + configuration.times.start
-    guard ready.count == servers.count || (isLate && !ready.isEmpty),
-      !servers.contains(where: { $0.phase == .assigning })
-    else { return }
-    guard ready == slotServers else {
-      slotServers = ready
-      slots.divide(between: ready)
-      for index in servers.indices where servers[index].phase == .ready {
-        servers[index].phase = .assigning
-        sendSlots(index)
-      }
-      return
-    }
-    for row in slots.rows {
-      publish(
-        .setSlots(first: row.run.first, count: row.run.count, home: row.home, moving: false))
-    }
-    serving = true
-    for index in servers.indices where servers[index].phase == .ready { enter(index) }
-    publish(.setAlive(alive))
-    makeTargets()
-    publish(.setServing(true))
-    notice(.serving(absent: servers.filter { $0.phase != .alive }.map(\.number)))
-  }
-
-  private mutating func enter(_ index: Int) {
+  mutating func enter(_ index: Int) {
     publish(.setServer(servers[index].number, present(index)))
     servers[index].phase = .alive
     servers[index].lastHeard = now
@@ -269,13 +262,15 @@ extension ControllerCore {
         continue
       }
       enter(index)
+      members.append(
+        RackMember(server: servers[index].number, incarnation: servers[index].incarnation))
     }
     publish(.setAlive(alive))
     if faults.contains(.plainTargetChange) { makeTargets() }
   }
 
   /// Where a server is, in its present incarnation.
-  private func present(_ index: Int) -> ServerPlace {
+  func present(_ index: Int) -> ServerPlace {
     var place = servers[index].place
     place.incarnation = servers[index].incarnation
     return place
@@ -284,8 +279,8 @@ extension ControllerCore {
   /// A new table of write targets for the living servers; no entry uses it yet. Without a free
   /// table the old one stays current, and this is tried again.
   mutating func makeTargets() {
-    guard alive != 0 else { return }
-    if faults.contains(.plainTargetChange), serving, !entries.isEmpty {
+    guard serving, alive != 0 else { return }
+    if faults.contains(.plainTargetChange), !entries.isEmpty {
       faultyRotation += 1
       let row = TargetTables.row(living, rotated: Int(targets.current) + faultyRotation)
       publish(.setTargets(table: targets.current, servers: row))

@@ -25,6 +25,21 @@ struct SlotTable: Sendable {
     recount()
   }
 
+  /// Takes over what servers say that they are home of; where two do, the later was given it last.
+  /// Whatever nobody claims has no home.
+  mutating func inherit(_ claims: [(server: UInt8, generation: UInt64, runs: [SlotRun])]) {
+    self = SlotTable()
+    for claim in claims.sorted(by: { ($0.generation, $0.server) < ($1.generation, $1.server) }) {
+      for run in claim.runs {
+        for slot in Int(run.first)..<Int(run.first) + Int(run.count) {
+          home[slot] = claim.server
+          loss[slot] = run.lossGeneration
+        }
+      }
+    }
+    recount()
+  }
+
   /// The slots of these servers have no home from now on.
   mutating func leave(_ servers: [UInt8]) {
     for slot in home.indices where servers.contains(home[slot]) {

@@ -8,7 +8,8 @@ extension ControllerCore {
     let total = policy.total.rate
     return ControllerState(
       epoch: configuration.epoch, generation: generation, serving: serving,
-      automatic: policy.automatic, rate: total, sampleInterval: policy.sampleInterval,
+      takeOver: takeOver, automatic: policy.automatic, rate: total,
+      sampleInterval: policy.sampleInterval,
       inTransition: batch?.items.count ?? 0, movingSlots: recovery != nil,
       servers: servers.map(serverState),
       keys: entries.inOrder.map { keyState($0) }.sorted {
@@ -21,7 +22,7 @@ extension ControllerCore {
     let phase: ServerState.Phase =
       switch record.phase {
       case .unknown: .unknown
-      case .admitting, .assigning, .ready, .joining: .admitting
+      case .admitting, .admitted, .assigning, .ready, .joining: .admitting
       case .alive: .alive
       case .lost: .lost
       }

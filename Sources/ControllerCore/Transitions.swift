@@ -19,6 +19,8 @@ struct FenceAnswer: Sendable {
   var isTombstone: Bool
   var isLost: Bool
   var evictedBirth: UInt64
+  var storedGeneration: UInt64
+  var countsFrom: UInt64
   var entries: [SessionEntry]
 }
 
@@ -30,6 +32,8 @@ struct Batch: Sendable {
   let servers: [UInt8]
   /// Answers to earlier messages than this are not this batch's.
   let firstSequence: UInt64
+  /// It brings home what was hot before a reboot: there are no entries, and it is not given up.
+  let isTakeOver: Bool
   var items: [BatchItem]
 }
 
@@ -159,24 +163,31 @@ extension ControllerCore {
   private mutating func fence(_ items: [BatchItem]) {
     let fence =
       faults.contains(.generationBeforeEntry) ? generation : raiseGeneration()
-    let batch = Batch(
-      fence: fence, deadline: now + configuration.times.transition, servers: living,
-      firstSequence: newSequence(), items: items)
+    begin(
+      Batch(
+        fence: fence, deadline: now + configuration.times.transition, servers: living,
+        firstSequence: newSequence(), isTakeOver: false, items: items))
+  }
+
+  mutating func begin(_ batch: Batch) {
     self.batch = batch
-    for index in items.indices { sendFences(index) }
+    for index in batch.items.indices { sendFences(index) }
   }
 
   private mutating func sendFences(_ index: Int) {
     guard let batch else { return }
     let item = batch.items[index]
-    let fenced = faults.contains(.onlyHomeFenced) ? [item.home] : batch.servers
-    for server in fenced where item.answers[server] == nil {
+    for server in fenced(item, in: batch) where item.answers[server] == nil {
       var header = header(.fence, to: server, generation: batch.fence)
       header.keyHash = item.keyHash
       header.sequence = newSequence()
       send(Message(header, key: item.key))
     }
     self.batch?.items[index].nextSend = now + configuration.times.resend
+  }
+
+  private func fenced(_ item: BatchItem, in batch: Batch) -> [UInt8] {
+    faults.contains(.onlyHomeFenced) && !batch.isTakeOver ? [item.home] : batch.servers
   }
 
   // MARK: Answers
@@ -212,6 +223,8 @@ extension ControllerCore {
       item.answers[server] = FenceAnswer(
         version: header.version, isTombstone: header.flags.contains(.tombstone),
         isLost: header.status == .lost, evictedBirth: bodies.map(\.evictedBirth).max() ?? 0,
+        storedGeneration: bodies.first?.storedGeneration ?? 0,
+        countsFrom: bodies.first?.countsFrom ?? 0,
         entries: bodies.flatMap(\.entries))
     }
     batch?.items[index] = item
@@ -222,8 +235,15 @@ extension ControllerCore {
   private mutating func fencedByAll(_ index: Int) {
     guard let batch else { return }
     let item = batch.items[index]
-    let fenced = faults.contains(.onlyHomeFenced) ? [item.home] : batch.servers
-    guard item.stage == .fencing, fenced.allSatisfy({ item.answers[$0] != nil }) else { return }
+    guard item.stage == .fencing,
+      fenced(item, in: batch).allSatisfy({ item.answers[$0] != nil })
+    else { return }
+    if batch.isTakeOver {
+      let restored = formerBase(of: item, servers: batch.servers)
+      self.batch?.items[index] = restored
+      synchronize(index)
+      return
+    }
     if item.kind != .promote, (entries[item.keyHash]?.lossGeneration ?? 0) < lossGeneration {
       // A lost server may have completed more than we have read: read it again, now that it
       // cannot grow any more.
@@ -283,7 +303,9 @@ extension ControllerCore {
     guard let batch else { return }
     var item = batch.items[index]
     let answers = batch.servers.compactMap { item.answers[$0] }
-    let sessions = faults.contains(.noSessionSync) ? [] : union(answers.flatMap(\.entries))
+    let isSilent = batch.isTakeOver && faults.contains(.rebootWithoutSessions)
+    let sessions =
+      isSilent || faults.contains(.noSessionSync) ? [] : union(answers.flatMap(\.entries))
     let evictedBirth = answers.map(\.evictedBirth).max() ?? 0
     var receivers = batch.servers
     if (item.kind == .demote && !item.isLost) || faults.contains(.onlyHomeFenced) {
@@ -366,7 +388,7 @@ extension ControllerCore {
       let item = batch.items[index]
       switch item.stage {
       case .synced, .failed: continue
-      case _ where now >= batch.deadline:
+      case _ where now >= batch.deadline && !batch.isTakeOver:
         self.batch?.items[index].stage = .failed(.timeout)
       case .fencing:
         if now >= item.nextSend { sendFences(index) }
@@ -397,6 +419,10 @@ extension ControllerCore {
   private mutating func finishBatchIfDone() {
     guard let batch, batch.items.allSatisfy(\.isDone) else { return }
     self.batch = nil
+    if batch.isTakeOver {
+      broughtHome(batch.items)
+      return
+    }
     if !faults.contains(.noSecondGeneration) { _ = raiseGeneration() }
     for item in batch.items {
       if case .failed(let reason) = item.stage {

@@ -22,7 +22,8 @@ final class HostedServer {
     core = ServerCore(
       ServerConfiguration(
         number: options.number, incarnation: options.incarnation, hashSeed: options.hashSeed,
-        sessionsMax: options.sessionsMax, expectedKeys: options.expectedKeys))
+        sessionsMax: options.sessionsMax, expectedKeys: options.expectedKeys,
+        renewalSeed: .random(in: .min ... .max)))
     output = SocketOutput(socket: socket, directory: options.directory)
     queue = options.capacity.map {
       EmulatedQueue(

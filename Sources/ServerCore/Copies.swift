@@ -13,7 +13,7 @@ extension ServerCore {
     guard left != 0 else { return }
     var header = Header(.copy)
     header.server = configuration.number
-    header.incarnation = configuration.incarnation
+    header.incarnation = incarnation
     header.epoch = epoch
     header.keyHash = keyHash
     header.version = version
@@ -56,7 +56,7 @@ extension ServerCore {
     acknowledgement.operation = .copyAck
     acknowledgement.flags = isTombstone ? .tombstone : Flags()
     acknowledgement.server = configuration.number
-    acknowledgement.incarnation = configuration.incarnation
+    acknowledgement.incarnation = incarnation
     acknowledgement.load = arrival.load
     acknowledgement.lateness = arrival.lateness
     acknowledgement.generation = replyGeneration(arrival, fence: fence.generation)

@@ -1,3 +1,5 @@
+internal import Wire
+
 #if canImport(Glibc)
   internal import Glibc
 #elseif canImport(Musl)
@@ -10,6 +12,9 @@ struct KeyFence {
   let key: [UInt8]
   /// Writes and copies of older generations are refused.
   var generation: UInt64
+  /// At the home server: what others have stored of the key under older generations is left over
+  /// from a time before, and not newer than what is here (docs/protocol.md §10).
+  var countsFrom: UInt64
   /// Unseen writes first sent below it are ambiguous; 0: nothing was lost.
   var lossGeneration: UInt64 = 0
   /// The newest birth of a client whose session another server had evicted at a SYNC...
@@ -63,6 +68,27 @@ struct OwnedSlots {
   }
 
   mutating func take(_ slot: Int) { owned[slot] = false }
+
+  /// The newest loss of any own slot; 0: none.
+  var newestLoss: UInt64 {
+    owned.indices.reduce(0) { owned[$1] ? max($0, lossGenerations[$1]) : $0 }
+  }
+
+  /// The own slots in rows with one loss generation each.
+  var runs: [SlotRun] {
+    var runs: [SlotRun] = []
+    for slot in owned.indices where owned[slot] {
+      if let last = runs.last, Int(last.first) + Int(last.count) == slot,
+        last.lossGeneration == lossGenerations[slot]
+      {
+        runs[runs.count - 1].count += 1
+      } else {
+        runs.append(
+          SlotRun(first: UInt16(slot), count: 1, lossGeneration: lossGenerations[slot]))
+      }
+    }
+    return runs
+  }
 }
 
 /// Gathers the parts of the newest attempt at a message; later attempts replace earlier ones.

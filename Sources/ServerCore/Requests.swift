@@ -6,7 +6,7 @@ extension ServerCore {
   mutating func serve(_ arrival: Arrival, _ output: inout some ServerOutput) {
     let header = arrival.header
     guard arrival.isWellFormedRequest else { return }
-    guard header.epoch == epoch, epoch != 0 else {
+    guard epoch != 0, header.epoch == epoch || isServedFromBefore(header) else {
       refuseEpoch(arrival, &output)
       return
     }
@@ -28,7 +28,7 @@ extension ServerCore {
       refuse(arrival, .otherKey, &output)
       return
     }
-    guard header.generation >= floor else {
+    guard header.generation >= floor || isServedFromBefore(header) else {
       refuse(arrival, .staleGeneration, fence: fence.generation, &output)
       return
     }
@@ -37,6 +37,13 @@ extension ServerCore {
     } else {
       write(arrival, fence, &output)
     }
+  }
+
+  /// Never, but with a deliberate fault: it was stamped by the directory of an earlier epoch.
+  private func isServedFromBefore(_ header: Header) -> Bool {
+    guard header.epoch < epoch else { return false }
+    return faults.contains(.epochIgnored)
+      || faults.contains(.admittedLate) && !hasSlotsOfEpoch
   }
 
   /// The answer carries the newer epoch, and a generation of that epoch: generations of different
@@ -169,6 +176,7 @@ extension ServerCore {
   /// stamped anew, since its sender knew no generation above the fence.
   private func isBefore(_ fence: FenceReading, _ header: Header) -> Bool {
     let isKnownCompared = !faults.contains(.knownGenerationIgnored)
+    if isServedFromBefore(header) { return false }
     if isKnownCompared && header.knownGeneration < floor { return true }
     guard fence.isForThisKey, !faults.contains(.fenceIgnored) else { return false }
     return header.generation < fence.generation

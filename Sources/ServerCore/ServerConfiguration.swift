@@ -6,6 +6,8 @@ public struct ServerConfiguration: Sendable {
   public var number: UInt8
   /// Drawn at random at every start, so that nothing meant for an earlier start is taken for it.
   public var incarnation: UInt64
+  /// Random bits, for the incarnations that it takes when it has to begin anew while it runs.
+  public var renewalSeed: UInt64
   /// The rack's seed of the key hash.
   public var hashSeed: UInt64
   /// Clients whose sessions are remembered; 1...16,777,216.
@@ -15,7 +17,7 @@ public struct ServerConfiguration: Sendable {
 
   public init(
     number: UInt8, incarnation: UInt64, hashSeed: UInt64, sessionsMax: Int = 65_536,
-    expectedKeys: Int = 1024
+    expectedKeys: Int = 1024, renewalSeed: UInt64 = 0
   ) {
     precondition(Int(number) < WireLimits.serversMax, "a rack has at most 32 servers")
     self.number = number
@@ -23,6 +25,7 @@ public struct ServerConfiguration: Sendable {
     self.hashSeed = hashSeed
     self.sessionsMax = sessionsMax
     self.expectedKeys = expectedKeys
+    self.renewalSeed = renewalSeed
   }
 }
 
@@ -99,4 +102,8 @@ public struct ServerFaults: OptionSet, Sendable {
   public static let evictionIgnored = ServerFaults(rawValue: 1 << 13)
   /// A slot that is given after a loss keeps what is left over there.
   public static let leftoversKept = ServerFaults(rawValue: 1 << 14)
+  /// What an earlier epoch's directory has stamped is served after the admission to a new one.
+  public static let epochIgnored = ServerFaults(rawValue: 1 << 20)
+  /// The same, until the new epoch's directory has given out the slots.
+  public static let admittedLate = ServerFaults(rawValue: 1 << 21)
 }

@@ -12,8 +12,10 @@ public import Wire
 public struct ServerCore {
   let configuration: ServerConfiguration
   let engine: any StorageEngine
-  let sessions: SessionTable
+  var sessions: SessionTable
 
+  /// Which start of the server this is, as far as the rack is concerned.
+  public internal(set) var incarnation: UInt64
   /// The directory's epoch that the server is admitted to; 0: none yet.
   public internal(set) var epoch: UInt16 = 0
   /// Requests of older generations are refused.
@@ -31,6 +33,12 @@ public struct ServerCore {
   var slots = OwnedSlots(count: WireLimits.slots)
   var floorParts = PartAssembly<FloorBody>()
   var slotsParts = PartAssembly<SlotsBody>()
+  /// Of the message that gave it exactly its slots; 0: it had no say in a rack yet.
+  var slotsGeneration: UInt64 = 0
+  /// That was in this epoch.
+  var hasSlotsOfEpoch = false
+  /// What the directory of this epoch still has to learn.
+  var former = FormerKeys()
 
   /// A server that stores its keys in memory.
   public init(_ configuration: ServerConfiguration) {
@@ -42,6 +50,7 @@ public struct ServerCore {
   public init(_ configuration: ServerConfiguration, engine: any StorageEngine) {
     self.configuration = configuration
     self.engine = engine
+    incarnation = configuration.incarnation
     sessions = SessionTable(sessionsMax: configuration.sessionsMax)
   }
 
@@ -113,7 +122,7 @@ public struct ServerCore {
       return false
     }
     // A probe is how the controller learns the incarnation.
-    return header.operation == .probe || header.incarnation == configuration.incarnation
+    return header.operation == .probe || header.incarnation == incarnation
       || faults.contains(.incarnationIgnored)
   }
 
@@ -149,7 +158,7 @@ public struct ServerCore {
   func replyHeader(_ arrival: Arrival, _ status: Status, fence: UInt64) -> Header {
     var header = arrival.header.reply(status)
     header.server = configuration.number
-    header.incarnation = configuration.incarnation
+    header.incarnation = incarnation
     header.load = arrival.load
     header.lateness = arrival.lateness
     header.generation = replyGeneration(arrival, fence: fence)

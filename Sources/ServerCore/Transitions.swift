@@ -9,6 +9,7 @@ extension ServerCore {
     switch header.operation {
     case .probe: answerProbe(arrival, &output)
     case .admit: admit(arrival, &output)
+    case .renew: renew(arrival)
     default:
       guard header.epoch == epoch, epoch != 0 else { return }
       switch header.operation {
@@ -17,19 +18,20 @@ extension ServerCore {
       case .floor: obeyFloor(arrival, &output)
       case .slotsSet: obeySlots(arrival, &output)
       case .copyOrder: obeyCopyOrder(arrival, &output)
+      case .learn: answerLearn(arrival, &output)
       default: break
       }
     }
   }
 
   /// The answer to a controller's message: its own `sequence`, `part` and `parts`, and its key.
-  private func answer(
+  func answer(
     _ arrival: Arrival, _ operation: Operation, _ status: Status = .ok
   ) -> Header {
     var header = arrival.header.reply(status)
     header.operation = operation
     header.server = configuration.number
-    header.incarnation = configuration.incarnation
+    header.incarnation = incarnation
     header.part = arrival.header.part
     header.parts = arrival.header.parts
     header.load = arrival.load
@@ -43,24 +45,6 @@ extension ServerCore {
     var body = totals
     body.keys = UInt64(engine.valueCount)
     body.encoded().withUnsafeBytes { send(header, value: $0, &output) }
-  }
-
-  private mutating func admit(_ arrival: Arrival, _ output: inout some ServerOutput) {
-    let header = arrival.header
-    guard header.epoch != 0, header.epoch >= epoch else { return }
-    if header.epoch > epoch {
-      // Generations of another directory mean nothing in this one.
-      epoch = header.epoch
-      floor = header.generation
-      fences.removeAll()
-      forgotten = ForgottenFences()
-      floorParts = PartAssembly()
-      slotsParts = PartAssembly()
-      slots = OwnedSlots(count: WireLimits.slots)
-    } else {
-      floor = max(floor, header.generation)
-    }
-    send(answer(arrival, .admitAck), &output)
   }
 
   // MARK: FENCE
@@ -80,7 +64,9 @@ extension ServerCore {
       guard header.generation >= fence.generation else { return }
       fences[header.keyHash]?.generation = header.generation
     } else {
-      fences[header.keyHash] = KeyFence(key: Array(arrival.key), generation: header.generation)
+      fences[header.keyHash] = KeyFence(
+        key: Array(arrival.key), generation: header.generation,
+        countsFrom: former.countsFrom(header.keyHash) ?? header.generation)
     }
     acknowledgeFence(arrival, &output)
   }
@@ -102,7 +88,9 @@ extension ServerCore {
     for part in 0..<parts {
       header.part = UInt16(part)
       let slice = entries[part * capacity..<min(entries.count, (part + 1) * capacity)]
-      let body = FenceAckBody(evictedBirth: sessions.evictedBirth, entries: Array(slice))
+      let body = FenceAckBody(
+        evictedBirth: sessions.evictedBirth, storedGeneration: record?.generation ?? 0,
+        countsFrom: fences[keyHash]?.countsFrom ?? 0, entries: Array(slice))
       body.encoded().withUnsafeBytes { send(header, key: arrival.key, value: $0, &output) }
     }
   }
@@ -126,6 +114,11 @@ extension ServerCore {
       return
     }
     settle(arrival, record, freshVersion: body.freshVersion)
+    if slots.contains(KeyHash.slot(header.keyHash)) {
+      // Whatever was newer is here now.
+      fences[header.keyHash]?.countsFrom = header.generation
+      former.settle(header.keyHash)
+    }
     var reply = answer(arrival, .syncAck)
     reply.version = engine.find(arrival.key, keyHash: header.keyHash)?.version ?? 0
     send(reply, key: arrival.key, &output)
@@ -211,6 +204,10 @@ extension ServerCore {
     case .nothingNew: break
     case .complete(let bodies):
       setSlots(bodies.flatMap(\.runs), named: Set(bodies.flatMap(\.keyHashes)))
+      slotsGeneration = header.generation
+      hasSlotsOfEpoch = true
+      // The directory has brought home whatever was hot before.
+      former = FormerKeys()
     }
     send(answer(arrival, .slotsAck), &output)
   }
@@ -227,6 +224,10 @@ extension ServerCore {
         }
         slots.give(slot, lossGeneration: run.lossGeneration)
       }
+    }
+    for (keyHash, fence) in fences where isEmptied[KeyHash.slot(keyHash)] {
+      let loss = slots.lossGeneration(KeyHash.slot(keyHash))
+      fences[keyHash]?.countsFrom = max(fence.countsFrom, loss)
     }
     for slot in isGiven.indices where !isGiven[slot] { slots.take(slot) }
     engine.review { record in

@@ -101,6 +101,7 @@ public struct SimulationTotals: Sendable, Equatable {
   public var floors = 0
   public var worldFaults = 0
   public var crashes = 0
+  public var reboots = 0
   public var unknown = 0
   public var events = 0
   public var coverage = SimulationCoverage()
@@ -119,6 +120,7 @@ public struct SimulationTotals: Sendable, Equatable {
     floors += result.floors
     worldFaults += result.worldFaults
     crashes += result.crashes
+    reboots += result.reboots
     unknown += result.unknown
     events += result.events
     coverage.add(result.coverage)

@@ -61,12 +61,22 @@ public struct SessionEntry: Sendable, Hashable {
 public struct FenceAckBody: Sendable, Equatable {
   /// The newest birth of a client whose session was evicted; 0: none ever was.
   public var evictedBirth: UInt64
+  /// The generation stamped on what stored the value; 0: nothing is stored.
+  public var storedGeneration: UInt64
+  /// If this is the home server: values that others have stored under older generations are left
+  /// over from a time before.
+  public var countsFrom: UInt64
   public var entries: [SessionEntry]
 
-  static let prefixLength = 8
+  static let prefixLength = 24
 
-  public init(evictedBirth: UInt64 = 0, entries: [SessionEntry]) {
+  public init(
+    evictedBirth: UInt64 = 0, storedGeneration: UInt64 = 0, countsFrom: UInt64 = 0,
+    entries: [SessionEntry]
+  ) {
     self.evictedBirth = evictedBirth
+    self.storedGeneration = storedGeneration
+    self.countsFrom = countsFrom
     self.entries = entries
   }
 
@@ -78,12 +88,14 @@ public struct FenceAckBody: Sendable, Equatable {
   public init(decoding bytes: [UInt8]) throws(WireError) {
     var reader = BodyReader(bytes)
     evictedBirth = try reader.uint64()
+    storedGeneration = try reader.uint64()
+    countsFrom = try reader.uint64()
     entries = try SessionEntry.decode(&reader)
   }
 
   public func encoded() -> [UInt8] {
     var bytes: [UInt8] = []
-    bytes.append(evictedBirth)
+    for field in [evictedBirth, storedGeneration, countsFrom] { bytes.append(field) }
     SessionEntry.encode(entries, to: &bytes)
     return bytes
   }
@@ -167,6 +179,22 @@ public struct SlotRun: Sendable, Equatable {
     self.count = count
     self.lossGeneration = lossGeneration
   }
+
+  static let length = 16
+
+  init(from reader: inout BodyReader) throws(WireError) {
+    (first, count) = (try reader.uint16(), try reader.uint16())
+    try reader.skip(4)
+    lossGeneration = try reader.uint64()
+    guard Int(first) + Int(count) <= WireLimits.slots else { throw .contradictoryLengths }
+  }
+
+  func encode(to bytes: inout [UInt8]) {
+    bytes.append(first)
+    bytes.append(count)
+    bytes.append(contentsOf: [0, 0, 0, 0])
+    bytes.append(lossGeneration)
+  }
 }
 
 /// The value of a SLOTS_SET: all slots that the server is home of from now on, and the key hashes
@@ -181,7 +209,6 @@ public struct SlotsBody: Sendable, Equatable {
   }
 
   static let prefixLength = 8
-  static let runLength = 16
 
   /// Cuts the whole into parts that fit a datagram each; at least one.
   public static func parts(runs: [SlotRun], keyHashes: [UInt64]) -> [SlotsBody] {
@@ -196,9 +223,9 @@ public struct SlotsBody: Sendable, Equatable {
       used = 0
     }
     for run in runs {
-      close(for: runLength)
+      close(for: SlotRun.length)
       part.runs.append(run)
-      used += runLength
+      used += SlotRun.length
     }
     for hash in keyHashes {
       close(for: 8)
@@ -213,18 +240,12 @@ public struct SlotsBody: Sendable, Equatable {
     var reader = BodyReader(bytes)
     let (runCount, hashCount) = (Int(try reader.uint16()), Int(try reader.uint16()))
     try reader.skip(4)
-    guard reader.remaining == runCount * Self.runLength + hashCount * 8 else {
+    guard reader.remaining == runCount * SlotRun.length + hashCount * 8 else {
       throw .contradictoryLengths
     }
     runs = []
     keyHashes = []
-    for _ in 0..<runCount {
-      let (first, count) = (try reader.uint16(), try reader.uint16())
-      try reader.skip(4)
-      let lossGeneration = try reader.uint64()
-      guard Int(first) + Int(count) <= WireLimits.slots else { throw .contradictoryLengths }
-      runs.append(SlotRun(first: first, count: count, lossGeneration: lossGeneration))
-    }
+    for _ in 0..<runCount { runs.append(try SlotRun(from: &reader)) }
     for _ in 0..<hashCount { keyHashes.append(try reader.uint64()) }
   }
 
@@ -233,12 +254,7 @@ public struct SlotsBody: Sendable, Equatable {
     bytes.append(UInt16(runs.count))
     bytes.append(UInt16(keyHashes.count))
     bytes.append(contentsOf: [0, 0, 0, 0])
-    for run in runs {
-      bytes.append(run.first)
-      bytes.append(run.count)
-      bytes.append(contentsOf: [0, 0, 0, 0])
-      bytes.append(run.lossGeneration)
-    }
+    for run in runs { run.encode(to: &bytes) }
     for hash in keyHashes { bytes.append(hash) }
     return bytes
   }
@@ -290,6 +306,12 @@ struct BodyReader {
   mutating func uint8() throws(WireError) -> UInt8 { try integer() }
   mutating func uint16() throws(WireError) -> UInt16 { try integer() }
   mutating func uint64() throws(WireError) -> UInt64 { try integer() }
+
+  mutating func bytes(_ count: Int) throws(WireError) -> [UInt8] {
+    guard remaining >= count else { throw .truncated(length: bytes.count) }
+    defer { position += count }
+    return Array(bytes[position..<position + count])
+  }
 
   mutating func skip(_ count: Int) throws(WireError) {
     guard remaining >= count else { throw .truncated(length: bytes.count) }

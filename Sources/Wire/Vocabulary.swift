@@ -31,6 +31,9 @@ public enum Operation: UInt8, Sendable, CaseIterable {
   case probeAck = 33
   case admit = 34
   case admitAck = 35
+  case learn = 38
+  case learnAck = 39
+  case renew = 40
 
   /// A client may ask for it.
   public var isRequest: Bool { rawValue <= Operation.hello.rawValue }

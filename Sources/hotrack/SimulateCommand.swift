@@ -177,6 +177,7 @@ private struct SimulationSummary: Encodable {
   var floors: Int
   var worldFaults: Int
   var crashes: Int
+  var reboots: Int
   var events: Int
   var failures: Int
   var failedSeeds: [UInt64]
@@ -203,6 +204,7 @@ private struct SimulationSummary: Encodable {
     floors = totals.floors
     worldFaults = totals.worldFaults
     crashes = totals.crashes
+    reboots = totals.reboots
     events = totals.events
     failures = totals.failures
     failedSeeds = totals.failed
@@ -215,7 +217,9 @@ private struct SimulationSummary: Encodable {
     operationsPerSeed = Double(totals.operations) * share
     transitionsPerSeed = Double(totals.transitions) * share
     coverage = Dictionary(
-      uniqueKeysWithValues: totals.coverage.counts.map { ($0.name, $0.count) })
+      uniqueKeysWithValues: (totals.coverage.counts + totals.coverage.takeOvers).map {
+        ($0.name, $0.count)
+      })
     self.faults = faults.map(\.rawValue)
     self.replay = replay
   }

@@ -14,11 +14,16 @@ struct FakeServer {
   }
 
   let number: UInt8
-  let incarnation: UInt64
+  var incarnation: UInt64
   var epoch: UInt16 = 0
   var floor: UInt64 = 0
   var stored: [UInt64: Stored] = [:]
   var fences: [UInt64: (generation: UInt64, key: [UInt8])] = [:]
+  var countsFrom: [UInt64: UInt64] = [:]
+  var former: [UInt64: (countsFrom: UInt64, key: [UInt8])] = [:]
+  var slotsGeneration: UInt64 = 0
+  /// Items in a page of what it has from an earlier epoch.
+  var itemsPerPage = 2
   var results: [UInt64: [UInt64: Result]] = [:]
   var marks: [UInt64: UInt64] = [:]
   var slots: [SlotRun] = []
@@ -49,13 +54,20 @@ struct FakeServer {
     if header.operation == .probe { return [answer(message, .probeAck, .ok, probe: true)] }
     guard header.server == number, header.incarnation == incarnation else { return [] }
     if header.operation == .admit {
+      guard header.epoch >= epoch else { return [] }
+      if header.epoch > epoch { beginEpoch() }
       epoch = header.epoch
       floor = max(floor, header.generation)
       return [answer(message, .admitAck, .ok)]
     }
+    if header.operation == .renew, header.epoch >= epoch {
+      self = FakeServer(number: number, incarnation: incarnation + 1_000_000)
+      return []
+    }
     guard header.epoch == epoch else { return [] }
     switch header.operation {
     case .fence: return fence(message)
+    case .learn: return [learn(message)]
     case .sync: return sync(message)
     case .floor: return raiseFloor(message)
     case .slotsSet: return setSlots(message)
@@ -88,6 +100,36 @@ struct FakeServer {
       value: probe ? ProbeBody().encoded() : value)
   }
 
+  private mutating func beginEpoch() {
+    if slotsGeneration >> 48 == UInt64(epoch), epoch != 0 {
+      former = fences.filter { slotRun(of: $0.key) != nil }.mapValues { ($0.generation, $0.key) }
+      for hash in former.keys { former[hash]?.countsFrom = countsFrom[hash] ?? 0 }
+    }
+    fences = [:]
+    countsFrom = [:]
+    slotParts = [:]
+    floorParts = [:]
+  }
+
+  private func learn(_ message: Message) -> Message {
+    let keys = former.sorted { $0.key < $1.key }.map {
+      LearnBody.Key(hash: $0.key, key: $0.value.key)
+    }
+    var body = LearnBody(
+      slotsGeneration: slotsGeneration, lossGeneration: slots.map(\.lossGeneration).max() ?? 0)
+    let first = Int(message.header.version)
+    let last = min(slots.count + keys.count, first + itemsPerPage)
+    for item in first..<max(first, last) {
+      if item < slots.count {
+        body.runs.append(slots[item])
+      } else {
+        body.keys.append(keys[item - slots.count])
+      }
+    }
+    return answer(
+      message, .learnAck, .ok, value: body.encoded(), version: UInt64(max(first, last)))
+  }
+
   private mutating func fence(_ message: Message) -> [Message] {
     let header = message.header
     if let fence = fences[header.keyHash], fence.key != message.key {
@@ -96,6 +138,9 @@ struct FakeServer {
     guard header.generation > floor,
       header.generation >= fences[header.keyHash]?.generation ?? 0
     else { return [] }
+    if fences[header.keyHash] == nil {
+      countsFrom[header.keyHash] = former[header.keyHash]?.countsFrom ?? header.generation
+    }
     fences[header.keyHash] = (header.generation, message.key)
     var entries: [SessionEntry] = []
     for (client, list) in results.sorted(by: { $0.key < $1.key }) {
@@ -114,7 +159,10 @@ struct FakeServer {
       var result = answer(
         message, .fenceAck,
         lostKeys.contains(header.keyHash) ? .lost : held?.value == nil ? .notFound : .ok,
-        value: FenceAckBody(entries: Array(slice)).encoded(), part: UInt16(part),
+        value: FenceAckBody(
+          storedGeneration: held?.generation ?? 0, countsFrom: countsFrom[header.keyHash] ?? 0,
+          entries: Array(slice)
+        ).encoded(), part: UInt16(part),
         parts: UInt16(count), version: held?.version ?? 0)
       if held != nil, held?.value == nil { result.header.flags.insert(.tombstone) }
       return result
@@ -142,6 +190,10 @@ struct FakeServer {
     if body.freshVersion > stored[hash]?.version ?? 0 {
       stored[hash] = Stored(
         version: body.freshVersion, value: stored[hash]?.value, generation: header.generation)
+    }
+    if slotRun(of: hash) != nil {
+      countsFrom[hash] = header.generation
+      former[hash] = nil
     }
     return [answer(message, .syncAck, .ok, version: stored[hash]?.version ?? 0)]
   }
@@ -175,6 +227,8 @@ struct FakeServer {
       let before = self
       let ordered = parts.sorted { $0.key < $1.key }.map(\.value)
       slots = ordered.flatMap(\.runs)
+      slotsGeneration = header.generation
+      former = [:]
       let named = Set(ordered.flatMap(\.keyHashes))
       for hash in stored.keys where before.slotRun(of: hash) == nil && !named.contains(hash) {
         if (slotRun(of: hash)?.lossGeneration ?? 0) > 0 { stored[hash] = nil }

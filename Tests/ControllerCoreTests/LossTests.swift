@@ -179,16 +179,6 @@ import Wire
     #expect(rack.perform(.get, key, client: 10, sequence: 2)?.value == [2])
   }
 
-  @Test func aServerOfAnotherDirectoryIsNotAdmittedAndSaidSoOnce() {
-    let rack = TestRack()
-    rack.servers[1]?.epoch = 77
-    rack.handle(.start(now: rack.now))
-    rack.run(milliseconds: 1000)
-    #expect(!rack.core.state.serving)
-    #expect(rack.notices.filter { $0 == .serverOfAnotherEpoch(1, epoch: 77) }.count == 1)
-    #expect(rack.notices.count == 3 && rack.core.state.servers[1].phase == .unknown)
-  }
-
   @Test func floorsLetTheServersForgetAndRefuseWhatIsOlder() {
     let rack = TestRack()
     rack.serve()

@@ -36,7 +36,8 @@ final class TestRack {
   }
 
   var core: ControllerCore
-  let memory: DirectoryMemory
+  var memory: DirectoryMemory
+  private var configuration: ControllerConfiguration
   var servers: [UInt8: FakeServer] = [:]
   /// Servers that neither receive nor send.
   var silent: Set<UInt8> = []
@@ -76,6 +77,7 @@ final class TestRack {
     configuration.times.floorDelay = 0
     configuration.firstVersion = firstVersion ?? configuration.firstVersion
     configure(&configuration)
+    self.configuration = configuration
     core = ControllerCore(configuration)
     memory = DirectoryMemory(buckets: configuration.capacity / 4)
     random = Random(state: seed)
@@ -93,6 +95,20 @@ final class TestRack {
     handle(.start(now: now))
     run { self.core.serving }
     #expect(core.state.serving)
+  }
+
+  /// The directory's host loses what it had in memory, and begins the next epoch with what it had
+  /// recorded.
+  func reboot(members: [RackMember]? = nil) {
+    configuration.epoch += 1
+    configuration.firstVersion = Version.first(ofEpoch: configuration.epoch)
+    configuration.members = members ?? core.members
+    let faults = core.faults
+    core = ControllerCore(configuration)
+    core.faults = faults
+    memory = DirectoryMemory(buckets: configuration.capacity / 4)
+    (reads, writes, graces) = ([:], [:], [])
+    handle(.start(now: now))
   }
 
   /// Runs until the condition holds, for at most so many milliseconds.
@@ -175,7 +191,7 @@ final class TestRack {
       checkExecution(number)
       for answer in answers {
         let isControl =
-          [.fenceAck, .syncAck, .floorAck, .slotsAck, .probeAck, .admitAck]
+          [.fenceAck, .syncAck, .floorAck, .slotsAck, .probeAck, .admitAck, .learnAck]
           .contains(answer.header.operation)
         post(answer, to: isControl ? .controller(from: number) : .directory(from: number))
       }

@@ -127,6 +127,8 @@ struct ControllerLoopTests {
     var header = Header(.probeAck)
     header.server = 1
     header.incarnation = 77
+    // As if it answered a probe of this controller's epoch.
+    header.sequence = 3 << 48 | 1_000_000
     let answer = Message(header, value: ProbeBody().encoded()).encoded()
     func send(_ bytes: [UInt8], _ socket: UDPSocket) throws {
       let sent = try bytes.withUnsafeBytes { try socket.send($0, to: controller.controlEndpoint) }

@@ -1,5 +1,8 @@
-import Controller
+import ControllerCore
+import Glibc
 import Testing
+
+@testable import Controller
 
 @Suite("The state file")
 struct EpochFileTests {
@@ -7,8 +10,8 @@ struct EpochFileTests {
   func first() throws {
     let scratch = try Scratch()
     let file = try EpochFile(path: scratch["deep/er/state"])
-    #expect(try file.read() == 0)
-    #expect(try file.next() == 1)
+    #expect(try file.read() == EpochFile.Contents())
+    #expect(try file.next().epoch == 1)
     #expect(try scratch.read("deep/er/state") == "hotrack state 1\nepoch 1\n")
   }
 
@@ -16,10 +19,36 @@ struct EpochFileTests {
   func following() throws {
     let scratch = try Scratch()
     for epoch in 1...5 {
-      #expect(try EpochFile(path: scratch["state"]).next() == UInt16(epoch))
+      #expect(try EpochFile(path: scratch["state"]).next().epoch == UInt16(epoch))
     }
     try scratch.write("state", "hotrack state 1\nepoch 65534\n")
-    #expect(try EpochFile(path: scratch["state"]).next() == 65535)
+    #expect(try EpochFile(path: scratch["state"]).next().epoch == 65535)
+  }
+
+  @Test(
+    "The members that were recorded are there for the next start, and only for its owner to see")
+  func members() throws {
+    let scratch = try Scratch()
+    let members = [
+      RackMember(server: 0, incarnation: 0xff), RackMember(server: 31, incarnation: .max),
+    ]
+    do {
+      let file = try EpochFile(path: scratch["state"])
+      try file.record(members, epoch: try file.next().epoch)
+      #expect(try file.read() == EpochFile.Contents(epoch: 1, members: members))
+    }
+    #expect(
+      try scratch.read("state") == """
+        hotrack state 1
+        epoch 1
+        server 0 incarnation 00000000000000ff
+        server 31 incarnation ffffffffffffffff
+
+        """)
+    var status = stat()
+    #expect(stat(scratch["state"], &status) == 0 && status.st_mode & 0o777 == 0o600)
+    let next = try EpochFile(path: scratch["state"]).next()
+    #expect(next == EpochFile.Contents(epoch: 2, members: members))
   }
 
   @Test("After the last epoch there is none, and the file stays")
@@ -28,7 +57,7 @@ struct EpochFileTests {
     try scratch.write("state", "hotrack state 1\nepoch 65535\n")
     let file = try EpochFile(path: scratch["state"])
     #expect(throws: ControllerError.epochsUsedUp(path: scratch["state"])) { try file.next() }
-    #expect(try file.read() == 65535)
+    #expect(try file.read().epoch == 65535)
   }
 
   @Test(
@@ -39,6 +68,12 @@ struct EpochFileTests {
       "hotrack state 1\nepoch 04\n", "hotrack state 1\nepoch +4\n", "hotrack state 1\nepoch 4\n\n",
       "hotrack state 1\nepoch 4\nepoch 5\n", "\0\0\0\0\0\0\0\0",
       String(repeating: "hotrack state 1\nepoch 4\n", count: 4),
+      "hotrack state 1\nepoch 4\nserver 1 incarnation 00000000000000ff",
+      "hotrack state 1\nepoch 4\nserver 1 incarnation ff\n",
+      "hotrack state 1\nepoch 4\nserver 32 incarnation 00000000000000ff\n",
+      "hotrack state 1\nepoch 4\nserver 1 incarnation 0000000000000000\n",
+      "hotrack state 1\nepoch 4\nserver 1 incarnation -0000000000000ff\n",
+      "hotrack state 1\nepoch 4\n\nserver 1 incarnation 00000000000000ff\n",
     ])
   func damaged(text: String) throws {
     let scratch = try Scratch()
@@ -59,7 +94,7 @@ struct EpochFileTests {
     let scratch = try Scratch()
     try scratch.write("state", "hotrack state 1\nepoch 7\n")
     try scratch.write("state.new", "hotrack sta")
-    #expect(try EpochFile(path: scratch["state"]).next() == 8)
+    #expect(try EpochFile(path: scratch["state"]).next().epoch == 8)
   }
 
   @Test("A place where nothing can be written is said")
@@ -83,8 +118,8 @@ struct EpochFileTests {
       #expect(throws: ControllerError.stateFileTaken(path: scratch["state"])) {
         try EpochFile(path: scratch["state"])
       }
-      #expect(try file.next() == 1)
+      #expect(try file.next().epoch == 1)
     }
-    #expect(try EpochFile(path: scratch["state"]).next() == 2)
+    #expect(try EpochFile(path: scratch["state"]).next().epoch == 2)
   }
 }

@@ -336,7 +336,7 @@ enum DecisionCases {
         }),
     ]
     let toController: [Wire.Operation] = [
-      .fenceAck, .syncAck, .floorAck, .slotsAck, .probeAck, .admitAck,
+      .fenceAck, .syncAck, .floorAck, .slotsAck, .probeAck, .admitAck, .learnAck,
     ]
     for operation in toController {
       cases.append(

@@ -172,6 +172,8 @@ enum RefusalCases {
     bytes("operation 255", "drop_operation", [(3, 255)]),
     bytes("FENCE from a client", "drop_operation", [(3, 24)]),
     bytes("ADMIT from a client", "drop_operation", [(3, 34)]),
+    bytes("LEARN from a client", "drop_operation", [(3, 38)]),
+    bytes("RENEW from a client", "drop_operation", [(3, 40)]),
     bytes("COPY_ORDER from a client", "drop_operation", [(3, 18)]),
     forged("request with a version", "drop_forged_stamp") { $0.version = 5 },
     forged("request with a generation", "drop_forged_stamp") { $0.generation = 5 },

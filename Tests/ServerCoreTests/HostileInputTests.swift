@@ -38,7 +38,7 @@ private struct Snapshot: Equatable {
       server.request(.get, "b"), server.request(.delete, "c", sequence: 3),
     ]
     for operation: Operation in [
-      .copy, .copyOrder, .fence, .sync, .floor, .slotsSet, .probe, .admit,
+      .copy, .copyOrder, .fence, .sync, .floor, .slotsSet, .probe, .admit, .learn, .renew,
     ] {
       var header = server.header(operation, generation: 12, version: 77)
       header.keyHash = Harness.hash("a")

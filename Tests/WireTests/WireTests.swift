@@ -65,7 +65,8 @@ import Wire
 
   @Test func bodiesSurviveAndRefuseOddLengths() throws {
     let entry = SessionEntry(client: 1, sequence: 2, version: 3, operation: .set, status: .ok)
-    let fence = FenceAckBody(evictedBirth: 8, entries: [entry, entry])
+    let fence = FenceAckBody(
+      evictedBirth: 8, storedGeneration: 9, countsFrom: 10, entries: [entry, entry])
     #expect(try FenceAckBody(decoding: fence.encoded()) == fence)
     let sync = SyncBody(freshVersion: 4, lossGeneration: 5, evictedBirth: 6, entries: [entry])
     #expect(try SyncBody(decoding: sync.encoded()) == sync)
@@ -83,6 +84,38 @@ import Wire
       #expect(throws: WireError.self) { try FenceAckBody(decoding: short) }
       #expect(throws: WireError.self) { try SlotsBody(decoding: short) }
     }
+  }
+
+  @Test func aPageOfWhatAServerHasHoldsAsMuchAsFits() throws {
+    var page = LearnBody(slotsGeneration: 5, lossGeneration: 6)
+    #expect(page.isEmpty)
+    var runs: UInt16 = 0
+    while runs < 30, page.add(SlotRun(first: 16_383 - runs, count: 1, lossGeneration: 7)) {
+      runs += 1
+    }
+    var keys: UInt64 = 0
+    while page.add(
+      LearnBody.Key(hash: keys + 1, key: Array(repeating: 65, count: 1 + Int(keys) * 50 % 250)))
+    {
+      keys += 1
+    }
+    let bytes = page.encoded()
+    #expect(runs == 30 && keys > 3 && bytes.count <= WireLimits.bodyLengthMax)
+    #expect(try LearnBody(decoding: bytes) == page)
+    #expect(!page.add(SlotRun(first: 0, count: 1)) || bytes.count + 16 <= WireLimits.bodyLengthMax)
+    // Whatever is cut off, put behind, or contradicts itself is refused.
+    for length in bytes.indices {
+      #expect(throws: WireError.self) { try LearnBody(decoding: Array(bytes[..<length])) }
+    }
+    #expect(throws: WireError.self) { try LearnBody(decoding: bytes + [0]) }
+    for (place, byte) in [(0, 0xff), (2, 0xff), (3, 0), (24, 0xff), (26, 0xff)] as [(Int, UInt8)] {
+      var changed = bytes
+      changed[place] = byte
+      #expect(throws: WireError.self) { try LearnBody(decoding: changed) }
+    }
+    var nameless = LearnBody(keys: [.init(hash: 1, key: [65])]).encoded()
+    nameless[33] = 0
+    #expect(throws: WireError.self) { try LearnBody(decoding: Array(nameless.dropLast())) }
   }
 
   @Test func keyHashIsXXH3AndNeverZero() {

@@ -41,6 +41,7 @@ public enum SimulationCheck: String, Sendable, CaseIterable {
   case setHoldsVersion = "replica set holds completed version"
   case completedFell = "completed version fell"
   case completedBehind = "completed version below what clients saw"
+  case needlessLoss = "lost though servers have it"
   case versionOrder = "version order"
   case linearizability
   case liveness
@@ -49,7 +50,7 @@ public enum SimulationCheck: String, Sendable, CaseIterable {
   public var isSeenByClients: Bool {
     switch self {
     case .versionOrder, .linearizability, .liveness: true
-    case .atMostOnce, .setHoldsVersion, .completedFell, .completedBehind: false
+    case .atMostOnce, .setHoldsVersion, .completedFell, .completedBehind, .needlessLoss: false
     }
   }
 }
@@ -74,6 +75,8 @@ public struct SimulationResult: Sendable {
   public var worldFaults = 0
   /// Servers that died.
   public var crashes = 0
+  /// Times that the directory's host lost everything.
+  public var reboots = 0
   /// Requests whose outcome their client does not know.
   public var unknown = 0
   public var coverage = SimulationCoverage()

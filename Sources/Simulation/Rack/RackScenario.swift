@@ -97,6 +97,7 @@ public struct RackScenario: Sendable, Equatable {
     driftMax = random.element(of: [200, 200, 50_000])
     if random.chance(0.1) { beRestless(&random) }
     drawWorldFaults(random.element(of: [0, 0, 1, 3, 6, 10]))
+    drawReboots()
   }
 
   /// One key or two, mostly read and often deleted, go in and out all the time, and servers forget
@@ -125,6 +126,24 @@ public struct RackScenario: Sendable, Equatable {
     if isImpatient || worldFaults.contains(where: { $0.kind == .crash }) {
       serverTimeout = 20_000_000
     }
+  }
+
+  /// In some seeds the directory's host goes down, whatever else goes wrong; often twice in a row.
+  private mutating func drawReboots() {
+    var random = SimulationRandom(seed: seed, stream: 6)
+    guard random.chance(0.3) else { return }
+    var after = random.integer(in: 0...operations / 2)
+    for _ in 0..<random.integer(in: 1...4) {
+      worldFaults.append(
+        WorldFault(
+          number: worldFaults.count, after: after, delay: random.duration(in: 0...1_000_000),
+          duration: random.duration(
+            in: 20_000...random.element(of: [200_000, 5_000_000, 40_000_000])),
+          effect: .reboot))
+      after += random.chance(0.5) ? random.integer(in: 0...2) : random.integer(in: 0...200)
+    }
+    worldFaults.sort { ($0.after, $0.number) < ($1.after, $1.number) }
+    for number in worldFaults.indices { worldFaults[number].number = number }
   }
 
   private static func conditions(_ random: inout SimulationRandom) -> LinkConditions {

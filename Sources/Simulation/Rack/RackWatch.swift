@@ -82,6 +82,19 @@ struct RackWatch {
     }
   }
 
+  /// The directory has begun anew with nothing; what clients and servers have seen stays.
+  mutating func forgetDirectory() {
+    for place in keyHashes.indices {
+      keyHashes[place] = 0
+      modes[place] = nil
+      completed[place] = 0
+    }
+    places = [:]
+    alive = 0
+    incarnations = [:]
+    sampleInterval = 0
+  }
+
   /// A write took effect under a version, or its result was shown again. Returns the version of
   /// the first time if that was another one.
   mutating func effect(_ request: Request, _ version: UInt64) -> UInt64? {

@@ -25,11 +25,12 @@ final class RackWorld {
   var result: SimulationResult
   var failure: SimulationFailure?
 
-  let memory: DirectoryMemory
+  var memory: DirectoryMemory
   var servers: [SimulatedServer] = []
   var clients: [SimulatedClient] = []
   var controller: SimulatedController
   var watch: RackWatch
+  var host = SimulatedHost()
   var processors: SimulatedProcessors
   var history = History()
   /// Submissions that are still to come.
@@ -84,7 +85,8 @@ final class RackWorld {
       advanceStage()
     }
     if failure == nil { checkHistory() }
-    result.coverage.finish(controller.core.state.totals, unknown: result.unknown)
+    result.coverage.add(controller.core.state.totals)
+    result.coverage.finish(unknown: result.unknown)
     result.failure = failure
     result.traceHash = trace.hash
     result.events = trace.count

@@ -12,7 +12,10 @@ struct SimulatedController {
   var inbox: [ControllerEvent?] = []
   let clock: SimulatedClock
 
-  init(_ scenario: RackScenario, faults: SimulationFaults, capacity: Int) {
+  init(
+    _ scenario: RackScenario, faults: SimulationFaults, capacity: Int, epoch: UInt16 = 1,
+    members: [RackMember] = []
+  ) {
     var places: [UInt8: ServerPlace] = [:]
     for server in 0..<UInt8(scenario.servers) {
       places[server] = ServerPlace(
@@ -21,7 +24,8 @@ struct SimulatedController {
         address: [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 10, 0, 0, server + 1])
     }
     var configuration = ControllerConfiguration(
-      epoch: 1, servers: places, window: scenario.window, capacity: capacity, seed: scenario.seed)
+      epoch: epoch, servers: places, window: scenario.window, capacity: capacity,
+      seed: scenario.seed)
     configuration.policy.automatic = scenario.isAutomatic
     configuration.policy.minimumStay = 2_000_000
     configuration.policy.interval = 2_000_000
@@ -37,6 +41,9 @@ struct SimulatedController {
     configuration.times.floor = 0
     configuration.times.floorDelay = scenario.floorDelay
     configuration.times.copyOrder = 1_000_000
+    // Longer than servers are away; those that are not heard of until then are lost.
+    configuration.times.start = 150_000_000
+    configuration.members = members
     core = ControllerCore(configuration)
     core.faults = faults.controller
     clock = SimulatedClock(offset: 7_000_000_000, driftPPM: Int64(scenario.driftMax / 5))
@@ -54,12 +61,14 @@ extension RackWorld {
 
   /// Gives the controller an event, once it has done what it was about.
   func give(_ event: ControllerEvent) {
+    guard !host.isDown else { return }
     controller.inbox.append(event)
     serveController()
   }
 
   func tick() {
     scheduler.schedule(.tick, after: Self.tickInterval)
+    guard !host.isDown else { return }
     controller.inbox.append(nil)
     serveController()
   }
@@ -70,6 +79,8 @@ extension RackWorld {
     {
       let event = controller.inbox.removeFirst() ?? tickEvent()
       controller.effects = controller.core.handle(event)
+      // On the disk before it is true.
+      host.members = controller.core.members
       controller.nextEffect = 0
       if controller.isBusy {
         scheduler.schedule(.effect, after: effectDelay() / 4)
@@ -89,6 +100,8 @@ extension RackWorld {
 
   /// One effect at a time, so that packets pass between any two.
   func carryOutEffect() {
+    // Those of a directory whose host went down are gone.
+    guard controller.isBusy else { return }
     let effect = controller.effects[controller.nextEffect]
     controller.nextEffect += 1
     carryOut(effect)
@@ -127,6 +140,7 @@ extension RackWorld {
 
   /// A grace period ends when every packet that had come before it has been handled.
   func graceElapsed(_ token: UInt64, packets: Int) {
+    guard packets >= host.packetsBefore else { return }
     guard faults.isGraceSkipped || !processors.underWay.keys.contains(where: { $0 <= packets })
     else {
       scheduler.schedule(.graceElapsed(token: token, packets: packets), after: 10_000)
@@ -163,8 +177,7 @@ extension RackWorld {
     case .serving: if stage == .starting { enter(.faulty) }
     case .finished: result.transitions += 1
     case .floorRaised: result.floors += 1
-    case .serverMustRestart(let server):
-      scheduler.schedule(.restart(server: Int(server)), after: 1_000_000)
+    case .takenOver(let takeOver): check(takeOver)
     default: break
     }
   }

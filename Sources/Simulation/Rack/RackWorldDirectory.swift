@@ -27,6 +27,7 @@ extension RackWorld {
   private static let stepsMax = 24
 
   func arriveAtDirectory(_ datagram: [UInt8], from: RackEndpoint) {
+    guard !host.isDown else { return }
     let sender: Sender
     switch from {
     case .client:

@@ -48,6 +48,8 @@ extension RackWorld {
     case .slow(let server, let service): servers[server].service = service
     case .crash(let server):
       guard crash(server) else { return }
+    case .reboot:
+      guard loseHost() else { return }
     }
     world.active.append((fault, end))
     applyToLinks()
@@ -66,6 +68,7 @@ extension RackWorld {
     case .pause: break
     case .slow(let server, _): servers[server].service = 0
     case .crash(let server): if servers[server].isDown { restart(server) }
+    case .reboot: startHost()
     }
     trace.record(
       at: scheduler.now, code: 9, values: UInt64(number), text: "world fault \(number) ends")
@@ -108,7 +111,7 @@ extension RackWorld {
   /// A smaller rack than the one the fault was drawn for may lack whom it concerns.
   private func exists(_ fault: WorldFault) -> Bool {
     switch fault.effect {
-    case .cut, .clog: true
+    case .cut, .clog, .reboot: true
     case .pause(.client(let number)): number < clients.count
     case .pause(.server(let number)), .slow(let number, _), .crash(let number):
       number < servers.count

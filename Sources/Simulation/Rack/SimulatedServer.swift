@@ -4,7 +4,6 @@ internal import Wire
 /// One server of a simulated rack: the core, and what it wants sent.
 final class SimulatedServer {
   let number: Int
-  let incarnation: UInt64
   /// It has died and not been started again.
   var isDown = false
   /// How long it takes for each datagram, in nanoseconds; 0: no time.
@@ -19,13 +18,15 @@ final class SimulatedServer {
     number: Int, incarnation: UInt64, _ scenario: RackScenario, faults: SimulationFaults
   ) {
     self.number = number
-    self.incarnation = incarnation
     let configuration = ServerConfiguration(
       number: UInt8(number), incarnation: incarnation,
       hashSeed: SimulatedKeys.hashSeed, sessionsMax: scenario.sessionsMax, expectedKeys: 16)
     core = ServerCore(configuration)
     core.faults = faults.server
   }
+
+  /// A new one with every start, also when it has to begin anew while it runs.
+  var incarnation: UInt64 { core.incarnation }
 
   /// Takes a datagram; returns the datagrams that it answers with, all of which pass the directory.
   func receive(_ datagram: [UInt8], fromController: Bool, isBusy: Bool) -> [[UInt8]] {

@@ -21,8 +21,21 @@ public struct SimulationCoverage: Sendable, Equatable {
   private var freshVersions = 0
   private var copyOrders = 0
   private var unknown = 0
+  /// Take-overs in which all servers had a part, and the keys brought home in them.
+  private(set) var wholeTakeOvers = 0
+  private(set) var keysBroughtHome = 0
+  /// Take-overs without servers whose data counted.
+  private(set) var poorTakeOvers = 0
 
   public init() {}
+
+  /// What happens only where directories are taken over.
+  public var takeOvers: [(name: String, count: Int)] {
+    [
+      ("take-overs of all servers", wholeTakeOvers), ("keys brought home", keysBroughtHome),
+      ("take-overs with servers missing", poorTakeOvers),
+    ]
+  }
 
   /// Reads that met a server with less than they demanded: none, in a correct rack.
   public var behind: Int { statuses[Int(Status.behind.rawValue)] }
@@ -58,6 +71,9 @@ public struct SimulationCoverage: Sendable, Equatable {
     freshVersions += other.freshVersions
     copyOrders += other.copyOrders
     unknown += other.unknown
+    wholeTakeOvers += other.wholeTakeOvers
+    keysBroughtHome += other.keysBroughtHome
+    poorTakeOvers += other.poorTakeOvers
   }
 
   mutating func count(_ kind: WorldFault.Kind) {
@@ -73,15 +89,21 @@ public struct SimulationCoverage: Sendable, Equatable {
     if header.flags.contains(.tombstone) { tombstones += 1 }
   }
 
-  /// Takes over what the controller has counted, at the end.
-  mutating func finish(_ totals: ControllerTotals, unknown: Int) {
-    promotions = totals.promotions
-    demotions = totals.demotions
-    retargets = totals.retargets
-    rebases = totals.rebases
-    freshVersions = totals.freshVersions
-    copyOrders = totals.copyOrders
-    losses = totals.serversLost
-    self.unknown = unknown
+  mutating func count(_ takeOver: TakeOver) {
+    if takeOver.missing.isEmpty { wholeTakeOvers += 1 } else { poorTakeOvers += 1 }
+    keysBroughtHome += takeOver.keysRestored
   }
+
+  /// Takes over what a controller has counted, at its end.
+  mutating func add(_ totals: ControllerTotals) {
+    promotions += totals.promotions
+    demotions += totals.demotions
+    retargets += totals.retargets
+    rebases += totals.rebases
+    freshVersions += totals.freshVersions
+    copyOrders += totals.copyOrders
+    losses += totals.serversLost
+  }
+
+  mutating func finish(unknown: Int) { self.unknown = unknown }
 }

@@ -42,6 +42,12 @@ public enum SimulationFault: String, Sendable, CaseIterable {
   case returningBelieved = "returning-believed"
   case leftoversIgnored = "leftovers-ignored"
   case lostKeyPromoted = "lost-key-promoted"
+  case rebootForgets = "reboot-forgets"
+  case rebootDoesNotFence = "reboot-does-not-fence"
+  case learnsBeforeAdmitting = "learns-before-admitting"
+  case homeLeftBehind = "home-left-behind"
+  case withoutSessions = "without-sessions"
+  case restBelieved = "rest-believed"
 
   /// What is left out or done wrong.
   public var summary: String {
@@ -69,6 +75,12 @@ public enum SimulationFault: String, Sendable, CaseIterable {
     case .joinsAtOnce: "a returned server counts as alive without a grace period"
     case .graceSkipped: "what is freed is used again while packets under way may still know it"
     case .generationLate: "a request's generation is read after its entry"
+    case .rebootForgets: "after a reboot of the directory, what was hot is not brought home"
+    case .rebootDoesNotFence: "servers go on serving what an earlier directory has stamped"
+    case .learnsBeforeAdmitting: "the same, until the new directory has learned what there is"
+    case .homeLeftBehind: "after a reboot the home servers do not get newer values of others"
+    case .withoutSessions: "after a reboot the home servers do not hear of others' sessions"
+    case .restBelieved: "after a reboot nothing counts as lost with a server that is missing"
     case .lateFloorObeyed: "a FLOOR that is not the newest makes a server forget"
     case .unrecordedPasses: "a reply that could not be recorded passes"
     case .copyRestamped: "a copy between servers gets a version of its own"
@@ -124,6 +136,12 @@ struct SimulationFaults: Sendable {
     case .joinsAtOnce: controller.insert(.joinsAtOnce)
     case .graceSkipped: isGraceSkipped = true
     case .generationLate: directory.insert(.generationLate)
+    case .rebootForgets: controller.insert(.rebootForgets)
+    case .rebootDoesNotFence: server.insert(.epochIgnored)
+    case .learnsBeforeAdmitting: server.insert(.admittedLate)
+    case .homeLeftBehind: controller.insert(.homeLeftBehind)
+    case .withoutSessions: controller.insert(.rebootWithoutSessions)
+    case .restBelieved: controller.insert(.rebootBelievesTheRest)
     case .lateFloorObeyed: server.insert(.lateFloorObeyed)
     case .unrecordedPasses: directory.insert(.unrecordedPasses)
     case .copyRestamped: directory.insert(.copyRestamped)

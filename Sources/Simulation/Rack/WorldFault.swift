@@ -15,6 +15,8 @@ public struct WorldFault: Sendable, Equatable {
     case slowServer = "slow-server"
     /// A server dies with all it holds, and comes back empty.
     case crash
+    /// The directory's host loses everything that is not on its disk, and comes back.
+    case reboot
   }
 
   enum Effect: Sendable, Equatable {
@@ -23,6 +25,7 @@ public struct WorldFault: Sendable, Equatable {
     case pause(RackEndpoint)
     case slow(server: Int, service: UInt64)
     case crash(server: Int)
+    case reboot
   }
 
   /// Its place in the seed's plan, however much of the plan is left out.
@@ -42,6 +45,7 @@ public struct WorldFault: Sendable, Equatable {
     case .pause: .pause
     case .slow: .slowServer
     case .crash: .crash
+    case .reboot: .reboot
     }
   }
 }
@@ -57,6 +61,7 @@ extension WorldFault: CustomStringConvertible {
       case .slow(let server, let service):
         "server \(server) takes \(service / 1000) us for each datagram"
       case .crash(let server): "server \(server) dies"
+      case .reboot: "the directory's host loses its memory"
       }
     return "\(what), for \(duration / 1000) us"
   }
@@ -73,6 +78,8 @@ struct WorldFaultPlan {
   let servers: Int
   let clients: Int
   let operations: Int
+  /// Those that it draws; reboots come beside them.
+  private static let kinds: [WorldFault.Kind] = [.partition, .clog, .pause, .slowServer, .crash]
   /// None of them lasts longer. Nanoseconds.
   var durationMax: UInt64 = 60_000_000
 
@@ -81,7 +88,7 @@ struct WorldFaultPlan {
     var crashes = 0
     var faults: [WorldFault] = []
     for after in (0..<count).map({ _ in random.integer(in: 0...operations * 9 / 10) }).sorted() {
-      var kind = random.element(of: WorldFault.Kind.allCases)
+      var kind = random.element(of: Self.kinds)
       if kind == .crash {
         crashes += 1
         if crashes > 4 { kind = .pause }
@@ -104,6 +111,7 @@ struct WorldFaultPlan {
     case .slowServer:
       .slow(server: server(), service: random.duration(in: 20_000...1_000_000))
     case .crash: .crash(server: server())
+    case .reboot: .reboot
     }
   }
 
