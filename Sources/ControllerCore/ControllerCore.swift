@@ -133,7 +133,10 @@ public struct ControllerCore: Sendable {
     publish(.setSampleInterval(policy.sampleInterval))
     publish(.setReadChoice(configuration.policy.readChoice))
     reboot = Reboot(deadline: now + configuration.times.start)
-    for index in servers.indices { probe(index) }
+    for index in servers.indices {
+      servers[index].probesFrom = lastSequence
+      probe(index)
+    }
   }
 
   private mutating func tick(_ now: UInt64, _ readings: [EntryReading], _ nextVersion: UInt64) {

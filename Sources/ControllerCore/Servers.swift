@@ -126,7 +126,7 @@ extension ControllerCore {
   mutating func probed(_ index: Int, _ message: Message) {
     let header = message.header
     guard header.incarnation != 0,
-      header.sequence > max(servers[index].probesFrom, UInt64(configuration.epoch) << 48)
+      header.sequence > servers[index].probesFrom
     else { return }
     let isSame = header.incarnation == servers[index].incarnation
     let phase = servers[index].phase

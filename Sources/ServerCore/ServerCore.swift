@@ -33,7 +33,9 @@ public struct ServerCore {
   var slots = OwnedSlots(count: WireLimits.slots)
   var floorParts = PartAssembly<FloorBody>()
   var slotsParts = PartAssembly<SlotsBody>()
-  /// Of the message that gave it exactly its slots; 0: it had no say in a rack yet.
+  /// Of the newest message that gave it slots, whichever kind it was: of two servers that claim a
+  /// slot, the next epoch's directory believes the one that was given it later. 0: it had no say in
+  /// a rack yet.
   var slotsGeneration: UInt64 = 0
   /// That was in this epoch.
   var hasSlotsOfEpoch = false
