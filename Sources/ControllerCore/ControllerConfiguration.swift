@@ -135,8 +135,8 @@ public struct ControllerFaults: OptionSet, Sendable {
   public static let joinsAtOnce = ControllerFaults(rawValue: 64)
   /// A server that has started again is believed to hold what it held before.
   public static let returningServerBelieved = ControllerFaults(rawValue: 128)
-  /// A promotion ignores that other servers hold leftovers with greater versions.
-  public static let leftoversIgnored = ControllerFaults(rawValue: 256)
+  /// An absent key is promoted with the epoch's first version, not with a fresh one.
+  public static let absenceIsOldest = ControllerFaults(rawValue: 256)
   /// A key whose value was lost is promoted as if it had none.
   public static let lostKeyPromoted = ControllerFaults(rawValue: 512)
   /// After a reboot the keys that were hot are forgotten.

@@ -256,7 +256,6 @@ extension ControllerCore {
   /// `completed`: what the directory has completed; more than any server has means it is lost.
   private mutating func determineBase(_ index: Int, completed: UInt64) {
     guard var item = batch?.items[index] else { return }
-    var hasLeftovers = false
     if item.kind == .promote {
       // A cold key's newest value is at home. A greater version elsewhere is a leftover of a hot
       // time, of a value that was deleted, or lost, since.
@@ -270,9 +269,6 @@ extension ControllerCore {
         return
       }
       item.holders = [item.home]
-      hasLeftovers =
-        item.answers.values.contains { $0.version > item.base }
-        && !faults.contains(.leftoversIgnored)
     } else {
       item.base = item.answers.values.map(\.version).max() ?? 0
       item.holders = batch?.servers.filter { item.answers[$0]?.version == item.base } ?? []
@@ -280,8 +276,14 @@ extension ControllerCore {
     }
     batch?.items[index] = item
     let isOld = nextVersion > item.base && nextVersion - item.base >= halfWindow / 2
-    // Once the key is hot the greatest version wins: what home has must be above the leftovers.
-    guard isOld || hasLeftovers, item.kind != .demote, !item.isLost else {
+    if item.base == 0, item.kind == .promote, faults.contains(.absenceIsOldest) {
+      batch?.items[index].freshVersion = configuration.firstVersion
+      synchronize(index)
+      return
+    }
+    // An absence (version 0) is always old. Its fresh version is above every leftover: once the key
+    // is hot, the greatest version wins.
+    guard isOld, item.kind != .demote, !item.isLost else {
       synchronize(index)
       return
     }

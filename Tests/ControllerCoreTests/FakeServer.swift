@@ -74,7 +74,7 @@ struct FakeServer {
     case .copyOrder: return copyOrder(message)
     case .copy: return copy(message)
     case .get: return [read(message)]
-    case .set: return write(message)
+    case .set, .delete: return write(message)
     default: return []
     }
   }
@@ -175,14 +175,14 @@ struct FakeServer {
     guard fences[hash]?.generation == header.generation,
       let body = try? SyncBody(decoding: message.value)
     else { return [] }
-    if header.version > stored[hash]?.version ?? 0 {
-      return [answer(message, .syncAck, .behind)]
-    }
     for entry in body.entries where entry.sequence >= marks[entry.client] ?? 0 {
       results[entry.client, default: [:]][entry.sequence] = Result(
         version: entry.version, status: entry.status, keyHash: hash)
     }
     keyLoss[hash] = max(keyLoss[hash] ?? 0, body.lossGeneration)
+    if header.version > stored[hash]?.version ?? 0 {
+      return [answer(message, .syncAck, .behind)]
+    }
     if header.flags.contains(.lost) {
       stored[hash] = nil
       lostKeys.insert(hash)
@@ -311,15 +311,16 @@ struct FakeServer {
     let loss = max(keyLoss[hash] ?? 0, slotRun(of: hash)?.lossGeneration ?? 0)
     if header.firstGeneration < loss { return [answer(message, .set, .ambiguous)] }
     let isNewer = header.version > stored[hash]?.version ?? 0
+    let value = header.operation == .delete ? nil : message.value
     if isNewer {
       stored[hash] = Stored(
-        version: header.version, value: message.value, generation: header.generation)
+        version: header.version, value: value, generation: header.generation)
       lostKeys.remove(hash)
     }
     results[header.client, default: [:]][header.sequence] = Result(
       version: header.version, status: .ok, keyHash: hash)
     lastExecution = (header.client, header.sequence, header.version)
-    let held = Stored(version: header.version, value: message.value, generation: 0)
+    let held = Stored(version: header.version, value: value, generation: 0)
     return (isNewer ? copies(message, held, header.copyTargets) : [])
       + [answer(message, .set, .ok, version: header.version)]
   }

@@ -7,7 +7,7 @@ import Testing
   /// Every fault shows by itself, but for two that another rule covers, and those that take a state
   /// which few seeds come to.
   static let plain = SimulationFault.allCases.filter {
-    ![.generationBeforeEntry, .generationLate, .flaggedPasses, .leftoversIgnored].contains($0)
+    ![.generationBeforeEntry, .generationLate, .flaggedPasses].contains($0)
   }
 
   @Test("A broken protocol is found out within few seeds", arguments: plain)

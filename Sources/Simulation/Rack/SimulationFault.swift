@@ -40,7 +40,7 @@ public enum SimulationFault: String, Sendable, CaseIterable {
   case evictionIgnored = "eviction-ignored"
   case leftoversKept = "leftovers-kept"
   case returningBelieved = "returning-believed"
-  case leftoversIgnored = "leftovers-ignored"
+  case absenceIsOldest = "absence-is-oldest"
   case lostKeyPromoted = "lost-key-promoted"
   case rebootForgets = "reboot-forgets"
   case rebootDoesNotFence = "reboot-does-not-fence"
@@ -93,7 +93,7 @@ public enum SimulationFault: String, Sendable, CaseIterable {
     case .evictionIgnored: "unseen writes of evicted clients are taken"
     case .leftoversKept: "a slot that is given after a loss keeps what is left over there"
     case .returningBelieved: "a server that has started again is believed to hold what it held"
-    case .leftoversIgnored: "a promotion ignores other servers' leftovers with greater versions"
+    case .absenceIsOldest: "an absent key is promoted with the oldest version, not a fresh one"
     case .lostKeyPromoted: "a key whose value was lost is promoted as if it had none"
     }
   }
@@ -154,7 +154,7 @@ struct SimulationFaults: Sendable {
     case .evictionIgnored: server.insert(.evictionIgnored)
     case .leftoversKept: server.insert(.leftoversKept)
     case .returningBelieved: controller.insert(.returningServerBelieved)
-    case .leftoversIgnored: controller.insert(.leftoversIgnored)
+    case .absenceIsOldest: controller.insert(.absenceIsOldest)
     case .lostKeyPromoted: controller.insert(.lostKeyPromoted)
     }
   }
