@@ -47,7 +47,7 @@ import Testing
     var simulation = RackSimulation()
     simulation.looksFromOutside = true
     simulation.faults = [fault]
-    let found = try #require(simulation.seedsUntilFailure(limit: 400))
+    let found = try #require(simulation.seedsUntilFailure(limit: 2_000))
     print(
       "\(fault.rawValue), as clients see it: found by '\(reason(found.result))' after "
         + "\(found.seeds) seeds")
