@@ -225,7 +225,9 @@ extension ServerCore {
         slots.give(slot, lossGeneration: run.lossGeneration)
       }
     }
-    for (keyHash, fence) in fences where isEmptied[KeyHash.slot(keyHash)] {
+    // Of a hot key what others have stored counts as before: only its home server has changed.
+    for (keyHash, fence) in fences
+    where isEmptied[KeyHash.slot(keyHash)] && !named.contains(keyHash) {
       let loss = slots.lossGeneration(KeyHash.slot(keyHash))
       fences[keyHash]?.countsFrom = max(fence.countsFrom, loss)
     }
