@@ -225,11 +225,10 @@ extension ServerCore {
         slots.give(slot, lossGeneration: run.lossGeneration)
       }
     }
-    // Of a hot key what others have stored counts as before: only its home server has changed.
-    for (keyHash, fence) in fences
-    where isEmptied[KeyHash.slot(keyHash)] && !named.contains(keyHash) {
+    for (keyHash, fence) in fences where isEmptied[KeyHash.slot(keyHash)] {
       let loss = slots.lossGeneration(KeyHash.slot(keyHash))
-      fences[keyHash]?.countsFrom = max(fence.countsFrom, loss)
+      // A hot key's newest value may be anywhere until a transition has brought it here.
+      fences[keyHash]?.countsFrom = named.contains(keyHash) ? 0 : max(fence.countsFrom, loss)
     }
     for slot in isGiven.indices where !isGiven[slot] { slots.take(slot) }
     engine.review { record in

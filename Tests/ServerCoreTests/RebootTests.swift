@@ -146,6 +146,19 @@ import Wire
     #expect(try FenceAckBody(decoding: answer.value).countsFrom == 20)
   }
 
+  /// Until a transition brings it here, a hot key's newest value may be anywhere, whenever stored.
+  @Test func ofAHotKeyInALostSlotEverythingCounts() throws {
+    var server = Harness(slots: false)
+    server.fence("a", 12)
+    server.setSlots(
+      [SlotRun(first: 0, count: 16_384, lossGeneration: 20)], named: ["a"], generation: 20)
+    let answer = try #require(server.fence("a", 21).first)
+    #expect(try FenceAckBody(decoding: answer.value).countsFrom == 0)
+    server.sync("a", 21, SyncBody(entries: []))
+    let settled = try #require(server.fence("a", 22).first)
+    #expect(try FenceAckBody(decoding: settled.value).countsFrom == 21)
+  }
+
   @Test func whatWasLostStaysAmbiguousInTheNextEpoch() {
     var server = Harness()
     server.fence("a", 12)
