@@ -90,8 +90,8 @@ let package = Package(
       "Bench",
       uses: [
         "CBPF", "CHotrack", "ClientCore", "Configuration", "Controller", "ControllerCore",
-        "DataPlane", "Directory", "HotrackClient", "LoadGenerator", "ServerCore", "Sockets",
-        "Testbed", "Wire", "Workload",
+        "DataPlane", "Directory", "HotrackClient", "Linearizability", "LoadGenerator",
+        "ServerCore", "Sockets", "Testbed", "Wire", "Workload",
       ], plugins: ["CompileBPF"]),
     .executableTarget(
       name: "hotrack",
@@ -141,7 +141,9 @@ let package = Package(
       ]),
     tests("Bench", uses: ["LoadGenerator", "Wire", "Workload"]),
     tests("Configuration", uses: ["Sockets"]),
-    tests("Testbed", uses: ["Configuration", "Controller", "Linearizability"]),
+    tests(
+      "Testbed",
+      uses: ["Configuration", "Controller", "ControllerCore", "DataPlane", "Linearizability"]),
     tests("Demo", uses: ["LoadGenerator"]),
     tests(
       "hotrack",

@@ -6,6 +6,7 @@
 #ifndef HOTRACK_DIRECTORY_MAPS_HOST_H
 #define HOTRACK_DIRECTORY_MAPS_HOST_H
 
+#include "directory_notes.h"
 #include "directory_state.h"
 
 struct directory {
@@ -16,8 +17,11 @@ struct directory {
   struct directory_server *servers; /* HOTRACK_SERVERS_MAX */
   struct directory_load *loads;     /* HOTRACK_SERVERS_MAX */
   __u8 *targets;                    /* DIRECTORY_TARGET_TABLES * DIRECTORY_TARGETS */
-  __u32 *random;                    /* state of the host build's random numbers */
-  __u32 faults;                     /* enum directory_fault; tests only */
+  struct directory_notes *notes;
+  __u64 *slot_losses;                       /* HOTRACK_SLOTS */
+  struct directory_entry_note *entry_notes; /* one for each entry */
+  __u32 *random;                            /* state of the host build's random numbers */
+  __u32 faults;                             /* enum directory_fault; tests only */
 };
 #define DIRECTORY struct directory
 

@@ -4,6 +4,7 @@
 #define HOTRACK_PLANE_BPF_H
 
 #include "directory_maps_bpf.h"
+#include "directory_notes.h"
 
 /* The plane, the directory and this CPU's state are the same thing here. */
 #define PLANE                      struct plane_cpu
@@ -19,6 +20,11 @@ typedef __u16 __attribute__((may_alias)) PACKET_U16;
 typedef __u32 __attribute__((may_alias)) PACKET_U32;
 
 SHARED_ARRAY(entry_counts, struct plane_entry_counts, 1); /* a row for each CPU */
+/* The controllers' own. */
+SHARED_ARRAY(notes, struct directory_notes, 1);
+/* For each slot: since which generation what it held is lost; 0: it is not. */
+SHARED_ARRAY(slot_losses, __u64, HOTRACK_SLOTS);
+SHARED_ARRAY(entry_notes, struct directory_entry_note, 1); /* one for each entry */
 
 struct {
   __uint(type, BPF_MAP_TYPE_DEVMAP);

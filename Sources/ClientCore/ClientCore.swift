@@ -35,6 +35,9 @@ public struct ClientCore: Sendable {
     sessions = [ClientSession(client: configuration.client)]
   }
 
+  /// Attempts again because no answer had come in time.
+  public private(set) var timeouts = 0
+
   /// Requests that were submitted and have not ended.
   public var unfinished: Int {
     sessions.reduce(waiting.count - waitingHead) { $0 + $1.sequences.count }
@@ -100,6 +103,7 @@ public struct ClientCore: Sendable {
         if request.deadline <= now {
           giveUp(request, sequence, session: index, &effects)
         } else if request.sendAt <= now {
+          if request.attempts > 0, !request.isRefused { timeouts += 1 }
           send(sequence, session: index, now: now, &effects)
         }
       }
@@ -185,6 +189,7 @@ public struct ClientCore: Sendable {
     sessions[index].update(sequence) { request in
       let doubled = (base / 2 + jitter) << UInt64(min(request.refusals, 16))
       request.refusals += 1
+      request.isRefused = true
       request.sendAt = now + min(doubled, configuration.timeoutMax)
     }
   }
@@ -229,6 +234,7 @@ public struct ClientCore: Sendable {
       request.sentAt = now
       request.sendAt = now + wait
       request.attempts += 1
+      request.isRefused = false
     }
     guard let request = sessions[index][sequence] else { return }
     var header = Header(request.request.operation)

@@ -16,6 +16,8 @@ struct OpenRequest {
   var attempts = 0
   /// Refusals in a row that ask for a wait.
   var refusals = 0
+  /// The last attempt has been refused: it is sent again by agreement, not for want of an answer.
+  var isRefused = false
 }
 
 /// The requests under one client id: sequence numbers, and the mark below which all are finished.

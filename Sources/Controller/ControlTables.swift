@@ -49,7 +49,11 @@ public enum ControlTables {
     let totals = status.totals
     var lines = [
       ("rack", "\(status.rack) at \(status.address)"),
-      ("controller", "process \(status.process), up \(duration(status.uptimeSeconds))"),
+      (
+        "controller",
+        "process \(status.process), up \(duration(status.uptimeSeconds))"
+          + (totals.adoptions == 0 ? "" : "; no. \(totals.adoptions + 1) of this directory")
+      ),
       ("epoch", "\(status.epoch), generation \(Generation.count(of: status.generation))"),
       ("serving", status.serving ? "yes" : "no"),
       ("servers", "\(status.serversAlive) of \(status.servers) alive"),

@@ -5,8 +5,8 @@ public import Logging
 public import Sockets
 internal import Wire
 
-/// A rack's controller: loads the data plane, attaches it to the rack's interfaces, and runs until
-/// it is told to stop.
+/// A rack's controller: loads the data plane, or goes on with the one that another controller has
+/// left running, attaches it to the rack's interfaces, and runs until it is told to stop.
 public enum Controller {
   /// What is known when the rack begins to take requests.
   public struct Serving: Sendable, Equatable {
@@ -17,10 +17,13 @@ public enum Controller {
     public var servers: Int
     /// Of the control socket.
     public var socket: String
+    /// It has been serving before, under another controller.
+    public var isAdopted: Bool
   }
 
   /// Runs a controller on the calling thread and in its network namespace, until the process gets
-  /// SIGTERM or SIGINT. Then the program is detached and the control socket removed.
+  /// SIGTERM or SIGINT. Then the control socket is removed; the data plane stays and goes on, unless
+  /// the options say otherwise.
   ///
   /// `onServing` is called once, on this thread. Throws `ControllerError`, `DataPlaneError` or
   /// `SocketError`, whose descriptions say what to do.
@@ -30,6 +33,7 @@ public enum Controller {
     try options.check()
     for interface in options.interfaces { _ = try interfaceIndex(interface) }
     let places = try options.serverPlaces()
+    let pins = try PinDirectory(rack: options.name)
     let epochFile = try EpochFile(path: options.stateFile)
     _ = try epochFile.read()
     let listener = try ControlListener(path: options.socket)
@@ -40,37 +44,102 @@ public enum Controller {
         rack: RackConfiguration(
           address: options.rack.address.mapped, port: options.rack.port,
           controlPort: options.controlPort),
-        buckets: options.buckets))
+        buckets: options.buckets), pins: pins, replacingProgram: options.replacesProgram)
     let signals = try StopSignals()
-    // As late as can be, since an epoch that was taken is used up; but before the first packet.
-    let state = try epochFile.next()
-    let epoch = state.epoch
+    var configuration = options.core(places: places)
+    if plane.isAdopted {
+      let found = plane.memory.contents()
+      let state = try epochFile.read()
+      try options.check(found, lastEpoch: state.epoch)
+      try epochFile.raise(to: found.epoch)
+      configuration.begin(epoch: found.epoch)
+      configuration.members = state.members
+      // Words count with the window that they were begun with.
+      configuration.window = found.window
+    } else {
+      // As late as can be, since an epoch that was taken is used up; but before the first packet.
+      let state = try epochFile.next()
+      configuration.begin(epoch: state.epoch)
+      configuration.members = state.members
+    }
+    let epoch = configuration.epoch
     let loop = try ControllerLoop(
-      options,
-      core: ControllerCore(options.core(epoch: epoch, places: places, members: state.members)),
-      plane: plane,
-      socket: socket, listener: listener, stop: signals.stop, log: log,
+      options, core: ControllerCore(configuration), plane: plane, socket: socket,
+      listener: listener, stop: signals.stop, log: log,
       onServing: {
         onServing(
           Serving(
             epoch: epoch, rack: options.rack, servers: options.servers.count,
-            socket: options.socket))
+            socket: options.socket, isAdopted: plane.isAdopted))
       })
     loop.recordMembers = { members throws(ControllerError) in
       try epochFile.record(members, epoch: epoch)
     }
-    try loop.begin()
-    for interface in options.interfaces { try plane.attach(interface: interface) }
+    if plane.isAdopted {
+      let isReplaced = try plane.adopt()
+      log.info(
+        "epoch \(epoch): going on with \(pins.path), \(isReplaced ? "its program replaced" : "its program kept")"
+      )
+      try loop.adopt()
+    } else {
+      try loop.begin()
+    }
+    for interface in plane.interfaces where !options.interfaces.contains(interface) {
+      try plane.detach(interface: interface)
+      log.warning("detached from \(interface), which is no longer in the rack file")
+    }
+    let attached = plane.interfaces
+    for interface in options.interfaces where !attached.contains(interface) {
+      try plane.attach(interface: interface)
+    }
     log.info("epoch \(epoch), attached to \(options.interfaces.joined(separator: ", "))")
     try loop.run()
-    log.info("stopping")
-    withExtendedLifetime((epochFile, listener, signals)) {}
+    if options.detachesOnExit {
+      log.info("stopping; the data plane goes with it")
+      try pins.remove()
+    } else {
+      log.info(
+        "stopping; the data plane goes on. Take it away with `hotrack detach \(options.name)`")
+    }
+    withExtendedLifetime((epochFile, listener, signals, pins)) {}
+  }
+}
+
+extension ControllerConfiguration {
+  fileprivate mutating func begin(epoch: UInt16) {
+    self.epoch = epoch
+    firstVersion = Version.first(ofEpoch: epoch)
+    seed = UInt64(epoch)
   }
 }
 
 extension ControllerOptions {
+  /// Throws if a directory that is running is not this rack's, or not of this state file.
+  func check(_ found: DirectoryContents, lastEpoch: UInt16) throws(ControllerError) {
+    func refuse(_ reason: String) -> ControllerError {
+      .directoryDiffers(rack: name, reason: reason)
+    }
+    guard found.epoch >= lastEpoch else {
+      throw refuse(
+        "it is of epoch \(found.epoch), and the state file \(stateFile) knows of a later one, "
+          + "\(lastEpoch)")
+    }
+    for entry in found.entries
+    where KeyHash.of(entry.note.key, seed: hashSeed) != entry.keyHash {
+      throw refuse("its key hashes are not made with the seed \(hashSeed)")
+    }
+    let needed = found.slots.reduce(found.alive) { servers, slot in
+      slot.home < WireLimits.serversMax && found.serving && !slot.moving
+        ? servers | 1 << UInt32(slot.home) : servers
+    }
+    for number in UInt8(0)..<UInt8(WireLimits.serversMax)
+    where needed >> UInt32(number) & 1 == 1 && !servers.contains(where: { $0.number == number }) {
+      throw refuse("server \(number) is part of it, and the rack file does not have that server")
+    }
+  }
+
   func core(
-    epoch: UInt16, places: [UInt8: ServerPlace], members: [RackMember] = []
+    epoch: UInt16 = 1, places: [UInt8: ServerPlace], members: [RackMember] = []
   ) -> ControllerConfiguration {
     var configuration = ControllerConfiguration(
       epoch: epoch, servers: places, window: window, capacity: buckets * 4, seed: UInt64(epoch))

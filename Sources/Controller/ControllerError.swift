@@ -18,6 +18,8 @@ public enum ControllerError: Error, Equatable, Sendable, CustomStringConvertible
   case epochTooOld(path: String, server: UInt8, epoch: UInt16, own: UInt16)
   /// All 65,535 epochs were used.
   case epochsUsedUp(path: String)
+  /// The directory that is running and what the controller is told contradict each other.
+  case directoryDiffers(rack: String, reason: String)
   /// Another controller listens on the control socket.
   case controllerRunning(socket: String)
   /// The control socket cannot be had.
@@ -62,6 +64,12 @@ public enum ControllerError: Error, Equatable, Sendable, CustomStringConvertible
       """
       all 65535 epochs are used up (\(path)): stop all servers and clients of this rack, delete \
       the file, and start them again empty
+      """
+    case .directoryDiffers(let rack, let reason):
+      """
+      the directory of rack \(rack) that is running cannot be taken over: \(reason). Correct the \
+      rack file; or give the directory up: `hotrack detach \(rack)`, restart the servers, and start \
+      the controller again
       """
     case .controllerRunning(let socket):
       "another controller is running: it listens on \(socket); stop it, or name another --socket"

@@ -92,6 +92,11 @@ package final class ControllerLoop {
     try handle(.start(now: MonotonicClock.now))
   }
 
+  /// Goes on with a directory that another controller has left behind: with what it contains now.
+  package func adopt() throws(SocketError) {
+    try handle(.adopt(now: MonotonicClock.now, plane.memory.contents()))
+  }
+
   /// Runs until `stop` is signalled.
   package func run() throws {
     while !isStopping {
@@ -282,7 +287,7 @@ package final class ControllerLoop {
       log.log(level: takeOver.missing.isEmpty ? .notice : .warning, "\(text)")
     case .finished, .givenUp, .floorRaised:
       log.debug("\(text)")
-    case .serving:
+    case .serving, .adopted:
       log.info("\(text)")
       onServing()
       onServing = {}

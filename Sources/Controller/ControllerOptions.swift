@@ -42,6 +42,11 @@ public struct ControllerOptions: Sendable {
   public var stateFile: String
   /// Path of the control socket, at most 107 bytes.
   public var socket: String
+  /// Take the data plane away when the controller is told to stop, instead of leaving it to the
+  /// next one.
+  public var detachesOnExit = false
+  /// A running data plane gets this version's program even if it has it.
+  public var replacesProgram = false
   public var policy = PolicyConfiguration()
   public var times = ControllerTimes()
   public var servers: [Server]

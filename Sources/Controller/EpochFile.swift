@@ -62,6 +62,14 @@ package final class EpochFile {
     return contents
   }
 
+  /// Makes it say that this epoch is in use, if it does not know: the file was lost, or is another.
+  package func raise(to epoch: UInt16) throws(ControllerError) {
+    var contents = try read()
+    guard contents.epoch < epoch else { return }
+    contents.epoch = epoch
+    try write(contents)
+  }
+
   /// Replaces the members. They are on the disk before this returns.
   package func record(_ members: [RackMember], epoch: UInt16) throws(ControllerError) {
     try write(Contents(epoch: epoch, members: members))

@@ -147,4 +147,14 @@ public struct ControllerFaults: OptionSet, Sendable {
   public static let rebootWithoutSessions = ControllerFaults(rawValue: 1 << 18)
   /// After a reboot what a missing server alone may have held does not count as lost.
   public static let rebootBelievesTheRest = ControllerFaults(rawValue: 1 << 19)
+  /// Adoption does not raise the generation.
+  public static let adoptionKeepsGeneration = ControllerFaults(rawValue: 1 << 24)
+  /// Adoption does not look at entries that are in the middle of a transition.
+  public static let adoptionForgetsUnfinished = ControllerFaults(rawValue: 1 << 25)
+  /// Adoption does not look which tables of write targets are in use.
+  public static let adoptionAssumesTargets = ControllerFaults(rawValue: 1 << 26)
+  /// Adoption uses at once what the other controller has freed.
+  public static let adoptionSkipsGrace = ControllerFaults(rawValue: 1 << 28)
+  /// Adoption does not go on with the recovery from lost servers, and knows of no loss.
+  public static let adoptionForgetsLoss = ControllerFaults(rawValue: 1 << 29)
 }

@@ -17,6 +17,8 @@ public struct ControllerCore: Sendable {
   var effects: [ControllerEffect] = []
   var now: UInt64 = 0
   private var lastTick: UInt64 = 0
+  /// The directory is another controller's; a grace period has to pass before anything is begun.
+  var isAdopting = false
   var startedAt: UInt64 = 0
   var generation: UInt64
   /// The rack's counter at the last tick.
@@ -55,6 +57,8 @@ public struct ControllerCore: Sendable {
   /// Keys whose newest value was lost, while nothing was written since as far as we know.
   var lostKeys: Set<UInt64> = []
   var bans: [UInt64: UInt64] = [:]
+  /// As they are written down, by place.
+  var bansNoted = Array(repeating: Ban(keyHash: 0, until: 0), count: DirectoryContents.bansMax)
 
   // Forgetting (Floor.swift).
   var floorRound: FloorRound?
@@ -83,6 +87,7 @@ public struct ControllerCore: Sendable {
   public mutating func handle(_ event: ControllerEvent) -> [ControllerEffect] {
     switch event {
     case .start(let now): start(now)
+    case .adopt(let now, let found): adopt(now, found)
     case .tick(let now, let readings, let nextVersion): tick(now, readings, nextVersion)
     case .sample(let hash, let key, let operation, let weight):
       policy.sample(
@@ -111,16 +116,25 @@ public struct ControllerCore: Sendable {
   /// No transition, recovery or admission is under way or waiting.
   public var isQuiet: Bool {
     serving && batch == nil && recovery == nil && requests.isEmpty
-      && !entries.inOrder.contains { $0.want != nil || isOutdated($0) }
+      && !entries.inOrder.contains { $0.want != nil || $0.mode != .hot || isOutdated($0) }
       && servers.allSatisfy { $0.phase == .alive || $0.phase == .unknown || $0.phase == .lost }
       && graceActions.isEmpty
   }
 
-  private mutating func start(_ now: UInt64) {
+  /// Its time begins. Messages are numbered by the clock, so that no answer to a controller before
+  /// this one is taken for an answer to this one's: none sends as many as one in a nanosecond.
+  mutating func begin(_ now: UInt64) {
     self.now = now
     lastTick = now
     startedAt = now
+    lastSequence = now
+    lastToken = now
+    lastToken = now
     nextFloor = now + configuration.times.floor
+  }
+
+  mutating func start(_ now: UInt64) {
+    begin(now)
     publish(
       .begin(
         epoch: configuration.epoch, serverCount: UInt32(servers.last?.number ?? 0) + 1,
@@ -161,7 +175,7 @@ public struct ControllerCore: Sendable {
 
   /// Starts the next batch, if nothing stands in its way.
   mutating func beginWhatWaits() {
-    guard serving, recovery == nil, batch == nil else { return }
+    guard serving, recovery == nil, batch == nil, !isAdopting else { return }
     joinReadyServers()
     guard !servers.contains(where: { $0.phase == .joining }) else { return }
     beginFloor()
@@ -199,6 +213,7 @@ public struct ControllerCore: Sendable {
       case .freeTable(let table): targets.free(table)
       case .recover(let attempt): recoveryGraceElapsed(attempt)
       case .join(let attempt): join(attempt: attempt)
+      case .adopted: isAdopting = false
       }
     }
     beginWhatWaits()
@@ -259,6 +274,7 @@ enum GraceAction: Sendable {
   case freeTable(UInt8)
   case recover(attempt: UInt64)
   case join(attempt: UInt64)
+  case adopted
 }
 
 func bit(_ server: UInt8) -> UInt32 { 1 << UInt32(server) }

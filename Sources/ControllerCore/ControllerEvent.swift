@@ -5,6 +5,9 @@ public import Wire
 public enum ControllerEvent: Sendable {
   /// Once, first: begins the epoch, sets up an empty directory and looks for the servers.
   case start(now: UInt64)
+  /// Once, instead of `start`: goes on with a directory that another controller has left behind, of
+  /// the same epoch, that is serving; with what it contains at this moment.
+  case adopt(now: UInt64, DirectoryContents)
   /// About every 10 ms. `now`: nanoseconds of a monotonic clock; `entries`: what the directory says
   /// *now* of `ControllerCore.entriesInUse`, with exact counts; `nextVersion`: the rack's counter.
   case tick(now: UInt64, entries: [EntryReading], nextVersion: UInt64)
@@ -76,6 +79,8 @@ public enum TransitionReason: String, Sendable, Codable {
   case banned
   /// The directory has begun a new epoch.
   case reboot
+  /// The controller that had begun it is gone.
+  case controllerChanged = "controller changed"
 }
 
 /// Kinds of transition.
@@ -90,6 +95,9 @@ public enum TransitionKind: String, Sendable, Codable {
 public enum ControllerNotice: Sendable, Equatable {
   /// The rack takes requests; `absent` servers did not answer in time.
   case serving(absent: [UInt8])
+  /// The rack goes on under this controller: with so many hot keys, of which so many were in the
+  /// middle of a transition.
+  case adopted(keys: Int, unfinished: Int)
   case serverAdmitted(UInt8, incarnation: UInt64)
   case serverLost(UInt8, incarnation: UInt64)
   /// A server knows a newer epoch than this one; before the rack serves, it never will.
@@ -149,6 +157,8 @@ extension ControllerNotice: CustomStringConvertible {
     case .serving(let absent):
       "serving without servers \(absent.map(String.init).joined(separator: ", ")): "
         + "they did not answer in time"
+    case .adopted(let keys, let unfinished):
+      "took over a running directory: \(keys) hot keys, \(unfinished) transitions to finish"
     case .serverAdmitted(let server, _): "server \(server) admitted"
     case .serverLost(let server, _): "server \(server) lost: it stopped answering or restarted"
     case .serverOfNewerEpoch(let server, let epoch):

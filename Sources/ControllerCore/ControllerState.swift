@@ -89,6 +89,10 @@ public struct ControllerTotals: Sendable, Equatable, Codable {
   public var serversRenewed = 0
   public var keysLost = 0
   public var bans = 0
+  /// How often the directory has been taken over by another controller, in its whole time.
+  public var adoptions = 0
+  /// Transitions that another controller had begun, and this one finished or gave up.
+  public var resumed = 0
 
   public init() {}
 }

@@ -144,6 +144,7 @@ extension ControllerCore {
         $0.isPinned = true
         if $0.want == .demote { $0.want = nil }
       }
+      noteEntry(hash)
       return
     }
     let degree = min(3, living.count, configuration.policy.copiesMax + 1)
@@ -158,6 +159,7 @@ extension ControllerCore {
     requests.removeAll { $0.keyHash == hash }
     entries.update(hash) { $0.isPinned = false }
     want(.demote, hash, .command)
+    noteEntry(hash)
   }
 
   /// Two keys share this hash: only one of them could be hot, and the other would be refused.
@@ -166,6 +168,7 @@ extension ControllerCore {
     guard entries[hash]?.want != .demote || entries[hash]?.wantReason != .collision else { return }
     entries.update(hash) { $0.isPinned = false }
     want(.demote, hash, .collision)
+    noteEntry(hash)
     ban(hash)
     beginWhatWaits()
   }
@@ -178,7 +181,17 @@ extension ControllerCore {
       return
     }
     bans[hash] = now + configuration.times.ban
+    noteBan(Ban(keyHash: hash, until: now + configuration.times.ban))
     totals.bans += 1
     notice(.banned(keyHash: hash, until: now + configuration.times.ban))
+  }
+
+  /// In a place whose ban is over. More than there are places are not written down.
+  private mutating func noteBan(_ ban: Ban) {
+    guard let place = bansNoted.firstIndex(where: { $0.keyHash == 0 || $0.until <= now }) else {
+      return
+    }
+    bansNoted[place] = ban
+    publish(.noteBan(place: place, ban))
   }
 }

@@ -18,6 +18,8 @@ struct Entry: Sendable {
   var lossGeneration: UInt64 = 0
   /// Promoted by command: the policy leaves it alone.
   var isPinned: Bool
+  /// The transition that is under way demotes it.
+  var isLeaving = false
   var hotSince: UInt64 = 0
   /// A transition that is to come, and not before when.
   var want: TransitionKind?
@@ -178,6 +180,15 @@ extension ControllerCore {
     send(message)
     entries.update(hash) { $0.copyOrders += 1 }
     totals.copyOrders += 1
+  }
+
+  /// Writes an entry down as it is now.
+  mutating func noteEntry(_ hash: UInt64) {
+    guard let entry = entries[hash] else { return }
+    let note = EntryNote(
+      key: entry.key, isPinned: entry.isPinned, isLeaving: entry.isLeaving,
+      lossGeneration: entry.lossGeneration)
+    publish(.noteEntry(entry: entry.index, note))
   }
 
   /// Marks a hot key for a transition; demotion is stronger than a change of targets.

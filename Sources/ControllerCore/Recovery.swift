@@ -21,6 +21,9 @@ extension ControllerCore {
   /// Takes servers out of the rack: at once for the directory, then out of every replica set, then
   /// out of the slots and the write targets.
   mutating func lose(_ numbers: [UInt8]) {
+    // Before anything shows it: a successor has to go on with it.
+    let losing = (recovery?.lost ?? []).reduce(numbers.reduce(0) { $0 | bit($1) }) { $0 | bit($1) }
+    publish(.noteLosing(losing))
     for index in servers.indices where numbers.contains(servers[index].number) {
       notice(.serverLost(servers[index].number, incarnation: servers[index].incarnation))
       servers[index].phase = .lost
@@ -49,9 +52,11 @@ extension ControllerCore {
     }
     if alive == 0 { loseAllKeys() }
     for run in slots.markLost(generation: generation + 1) {
+      publish(.noteSlotLoss(first: run.first, count: run.count, generation: generation + 1))
       publish(
         .setSlots(first: run.first, count: run.count, home: recovery.lost[0], moving: true))
     }
+    publish(.noteLoss(generation: generation + 1))
     lossGeneration = raiseGeneration()
     self.recovery?.stage = .alone
     driveRecovery()
@@ -82,6 +87,7 @@ extension ControllerCore {
       publish(
         .setSlots(first: row.run.first, count: row.run.count, home: row.home, moving: false))
     }
+    publish(.noteLosing(0))
     notice(.slotsMoved(from: recovery.lost, lossGeneration: lossGeneration))
     self.recovery = nil
     if faults.contains(.plainTargetChange) { makeTargets() }

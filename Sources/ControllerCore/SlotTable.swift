@@ -1,3 +1,4 @@
+internal import Directory
 internal import Wire
 
 /// Who is home of which slot, and since which generation what a slot held is lost.
@@ -14,6 +15,14 @@ struct SlotTable: Sendable {
     home = Array(repeating: WireLimits.noServer, count: WireLimits.slots)
     loss = Array(repeating: 0, count: WireLimits.slots)
     moving = Array(repeating: false, count: WireLimits.slots)
+  }
+
+  /// As another controller has left them: what was being moved has no home yet.
+  init(_ found: [DirectoryContents.Slot]) {
+    home = found.map { $0.moving ? WireLimits.noServer : $0.home }
+    loss = found.map(\.lossGeneration)
+    moving = found.map(\.moving)
+    recount()
   }
 
   func home(ofHash hash: UInt64) -> UInt8 { home[KeyHash.slot(hash)] }
@@ -127,6 +136,18 @@ struct TargetTables: Sendable {
   private var last: UInt8 = count - 1
   /// The table that entries are given.
   private(set) var current: UInt8 = 0
+
+  init() {}
+
+  /// As another controller has left them: the servers of the tables in use, and for each use its
+  /// table.
+  init(masks: [UInt8: UInt32], users tables: [UInt8], alive: UInt32) {
+    for table in tables {
+      users[Int(table)] += 1
+      mask[Int(table)] = masks[table]
+    }
+    current = tables.first { masks[$0] == alive } ?? 0
+  }
 
   /// The servers of a table.
   func servers(in table: UInt8) -> UInt32 { mask[Int(table)] ?? 0 }

@@ -88,8 +88,10 @@ extension ControllerCore {
     var items: [BatchItem] = []
     func room() -> Bool { items.count < configuration.policy.batchKeys }
     var leaving: [BatchItem] = []
-    for entry in entries.inOrder where entry.mode == .hot && room() {
-      let kind = entry.want ?? (isOutdated(entry) ? .retarget : nil)
+    for entry in entries.inOrder where room() {
+      // No batch runs: what is *removing* was left so by another controller.
+      let isDue = entry.mode == .removing || isOutdated(entry)
+      let kind = entry.want ?? (isDue ? .retarget : nil)
       guard let kind, now >= entry.retryAt, entry.basesCooling == 0 else { continue }
       let reason = entry.want == nil ? .serversChanged : entry.wantReason
       let item = item(kind, entry.keyHash, entry.key, reason)
@@ -136,7 +138,9 @@ extension ControllerCore {
         entries.update(item.keyHash) {
           $0.mode = .removing
           $0.want = nil
+          $0.isLeaving = item.kind == .demote
         }
+        noteEntry(item.keyHash)
         if let entry = entries[item.keyHash] {
           publish(.setMode(entry: entry.index, .removing))
         }
@@ -154,6 +158,7 @@ extension ControllerCore {
       entry.degree = inserted[item.keyHash]?.degree ?? 1
       entry.copies = inserted[item.keyHash]?.copies ?? 0
       entries[item.keyHash] = entry
+      noteEntry(item.keyHash)
       publish(.insert(entry: index, keyHash: item.keyHash, home: item.home))
       return true
     }
@@ -460,6 +465,8 @@ extension ControllerCore {
         entry: before.index, completed: max(item.freshVersion, item.base),
         replicaSet: bit(item.home), since: since, home: item.home, copies: before.copies,
         targets: table))
+    // Only now: what it says has to have happened.
+    noteEntry(item.keyHash)
     coolBase(item.keyHash)
     if item.kind == .promote {
       lostKeys.remove(item.keyHash)

@@ -8,8 +8,8 @@ internal import Wire
 /// The rack's data plane in the kernel: loads the XDP program, gives access to its memory and
 /// counts, and attaches it to interfaces of the network namespace of the calling thread.
 ///
-/// It owns everything: when it goes away (or the process does), the program is detached and its
-/// maps are gone. Methods may be called from any thread; changes of `memory` come from one.
+/// Without a `PinDirectory` it owns everything: when it goes away (or the process does), the program
+/// is detached and its maps are gone. With one they stay, and go on. Methods may be called from any thread; changes of `memory` come from one.
 public final class DataPlane: Sendable {
   /// An interface that the program is attached to.
   struct Port {
@@ -17,6 +17,8 @@ public final class DataPlane: Sendable {
     var interface: UInt32
     var place: UInt32
     var link: Int32
+    /// The name of its link among the pins.
+    var pin: String
   }
 
   /// The directory, in memory that the program uses at the same time.
@@ -26,23 +28,65 @@ public final class DataPlane: Sendable {
   let loaded: LoadedProgram
   let ports = Mutex<[Port]>([])
   let samples: SampleRing
-  private let shared: SharedMemory
+  let shared: SharedMemory
+  /// Where it stays when this process ends.
+  let pins: PinDirectory?
+  /// It was running before: its memory is as another process has left it.
+  public let isAdopted: Bool
+  /// The program that runs on its interfaces, until `adopt`, is another one than this version's.
+  let isProgramNew: Bool
+  /// Tells this version's program from others.
+  let image: UInt64
   private let grace: GracePeriod
 
   /// Loads the program. It handles no packets until it is attached, and answers `busy` until the
   /// directory is told to serve.
-  public convenience init(configuration: DataPlaneConfiguration) throws(DataPlaneError) {
-    try self.init(image: .rack, configuration: configuration)
+  ///
+  /// With `pins`: takes up what is kept there, if there is something: then nothing has changed yet,
+  /// and `adopt` comes next. Otherwise a new data plane is kept there. `replacingProgram`: what is kept gets this version's program, though it may have it.
+  public convenience init(
+    configuration: DataPlaneConfiguration, pins: PinDirectory? = nil,
+    replacingProgram: Bool = false
+  ) throws(DataPlaneError) {
+    try self.init(
+      image: .rack, configuration: configuration, pins: pins, replacingProgram: replacingProgram)
   }
 
-  package init(image: BPFObject, configuration: DataPlaneConfiguration) throws(DataPlaneError) {
-    loaded = try LoadedProgram(image, function: "rack", configuration: configuration)
+  package init(
+    image: BPFObject, configuration: DataPlaneConfiguration, pins: PinDirectory? = nil,
+    replacingProgram: Bool = false
+  ) throws(DataPlaneError) {
+    self.pins = pins
+    let found = try pins?.content(configuration) ?? .nothing
+    self.image = image.identity
+    if case .plane(let maps, let program, var constants, let known) = found {
+      defer { for map in maps.values { close(map) } }
+      var wanted = configuration.rack.raw
+      wanted.bucket_mask = UInt32(configuration.buckets - 1)
+      let isSame =
+        !replacingProgram && known == image.identity
+        && withUnsafeBytes(of: &constants) { Array($0) }
+          == withUnsafeBytes(of: &wanted) { Array($0) }
+      if !isSame { close(program) }
+      loaded = try LoadedProgram(
+        image, function: "rack", configuration: configuration, maps: maps,
+        instead: isSame ? program : nil)
+      isProgramNew = !loaded.isForeign
+      isAdopted = true
+    } else {
+      if case .incomplete = found { try pins?.clear() }
+      loaded = try LoadedProgram(image, function: "rack", configuration: configuration)
+      isProgramNew = false
+      isAdopted = false
+    }
     shared = try SharedMemory(loaded, buckets: configuration.buckets)
     memory = DirectoryMemory(
       mapped: shared.directory, buckets: configuration.buckets, owner: loaded)
     samples = try SampleRing(loaded.map("samples"))
     grace = try GracePeriod()
+    guard !isAdopted else { return }
     try numberProcessors()
+    if let pins { try pinAll(in: pins, configuration, image: image.identity) }
   }
 
   deinit {
@@ -56,11 +100,8 @@ public final class DataPlane: Sendable {
   public func attach(interface name: String) throws(DataPlaneError) {
     let interface = if_nametoindex(name)
     guard interface != 0 else { throw .noSuchInterface(name) }
-    var mac: (UInt8, UInt8, UInt8, UInt8, UInt8, UInt8) = (0, 0, 0, 0, 0, 0)
-    let failed = withUnsafeMutableBytes(of: &mac) {
-      cbpf_hardware_address(name, $0.baseAddress?.assumingMemoryBound(to: UInt8.self))
-    }
-    guard failed == 0 else { throw .from(code: failed, doing: "read the MAC address of \(name)") }
+    let address = try Self.hardwareAddress(of: name)
+    let mac = (address[0], address[1], address[2], address[3], address[4], address[5])
     let result = ports.withLock { ports in
       Result { () throws(DataPlaneError) in
         if ports.contains(where: { $0.interface == interface }) {
@@ -70,7 +111,15 @@ public final class DataPlane: Sendable {
           plane_port(interface: interface, mac: mac, reserved: (0, 0, 0, 0, 0, 0)))
         do throws(DataPlaneError) {
           let link = try LoadedProgram.attach(loaded.program, to: name)
-          ports.append(Port(name: name, interface: interface, place: place, link: link))
+          let pin = PinDirectory.link(name, index: interface)
+          do throws(DataPlaneError) {
+            try pins?.pin(link, as: pin)
+          } catch {
+            close(link)
+            throw error
+          }
+          ports.append(
+            Port(name: name, interface: interface, place: place, link: link, pin: pin))
         } catch {
           shared.giveBackPort(place)
           clearDevice(place)
@@ -79,6 +128,14 @@ public final class DataPlane: Sendable {
       }
     }
     try result.get()
+  }
+
+  /// The MAC address of an interface of this network namespace: six bytes.
+  static func hardwareAddress(of name: String) throws(DataPlaneError) -> [UInt8] {
+    var mac = [UInt8](repeating: 0, count: 6)
+    let failed = cbpf_hardware_address(name, &mac)
+    guard failed == 0 else { throw .from(code: failed, doing: "read the MAC address of \(name)") }
+    return mac
   }
 
   /// Makes a port of the loopback interface, without attaching to it: for runs of the program
@@ -110,6 +167,9 @@ public final class DataPlane: Sendable {
     let found = ports.withLock { ports -> Port? in
       guard let index = ports.firstIndex(where: { $0.name == name }) else { return nil }
       let port = ports.remove(at: index)
+      pins?.unpin(port.pin)
+      // Now: a name that is gone may hold it for a while.
+      bpf_link_detach(port.link)
       close(port.link)
       clearDevice(port.place)
       shared.giveBackPort(port.place)

@@ -19,6 +19,14 @@ public enum DataPlaneError: Error, Equatable, Sendable, CustomStringConvertible 
   case tooManyPorts
   /// The configuration contradicts itself or asks for what is not built.
   case configuration(String)
+  /// Something in the BPF file system cannot be had.
+  case pins(path: String, doing: String, code: Int32)
+  /// Another controller has this rack.
+  case pinsTaken(path: String, process: Int32?)
+  /// The memory of the running data plane is arranged in another way than this program's.
+  case anotherLayout(path: String, reason: String)
+  /// What is kept under the rack's name is another rack.
+  case anotherRack(path: String, reason: String)
   /// The kernel refused something that it should not; `log` has its last words.
   case kernel(doing: String, code: Int32, log: String)
 
@@ -58,9 +66,36 @@ public enum DataPlaneError: Error, Equatable, Sendable, CustomStringConvertible 
       "there is no room for another port: detach one"
     case .configuration(let what):
       what
+    case .pins(let path, let doing, let code):
+      """
+      cannot \(doing) \(path) (\(String(cString: strerror(code)))): the data plane is kept there \
+      while no controller runs; see whether a BPF file system is mounted (`mount -t bpf bpf \
+      \(PinDirectory.fileSystem)`) and this user may write there
+      """
+    case .pinsTaken(let path, let process):
+      """
+      another controller\(process.map { " (process \($0))" } ?? "") runs this rack: it holds \
+      \(path); stop it first
+      """
+    case .anotherLayout(let path, let reason):
+      """
+      the running data plane (\(path)) cannot be taken over: \(reason). Go on with the version and \
+      configuration that started it; or give its state up: `hotrack detach \(Self.name(path))`, \
+      restart the servers, and start the controller again
+      """
+    case .anotherRack(let path, let reason):
+      """
+      the running data plane (\(path)) is another rack's: \(reason). Give this rack another name; \
+      or take that one away: `hotrack detach \(Self.name(path))`
+      """
     case .kernel(let doing, let code, let log):
       "cannot \(doing): \(String(cString: strerror(code)))" + (log.isEmpty ? "" : "\n\(log)")
     }
+  }
+
+  /// The rack that has this directory.
+  private static func name(_ path: String) -> String {
+    path.split(separator: "/").last.map(String.init) ?? path
   }
 
   /// The error for a failed system call.

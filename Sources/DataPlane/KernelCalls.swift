@@ -66,6 +66,25 @@ extension LoadedProgram {
     }
   }
 
+  static func programInformation(_ program: Int32) -> bpf_prog_info? {
+    var information = bpf_prog_info()
+    var length = UInt32(MemoryLayout<bpf_prog_info>.size)
+    guard bpf_obj_get_info_by_fd(program, &information, &length) == 0 else { return nil }
+    return information
+  }
+
+  /// The interface that a link is attached to (0: it is gone) and the number of its program.
+  static func linkInformation(
+    _ link: Int32
+  ) throws(DataPlaneError) -> (interface: UInt32, program: UInt32) {
+    var information = bpf_link_info()
+    var length = UInt32(MemoryLayout<bpf_link_info>.size)
+    guard bpf_obj_get_info_by_fd(link, &information, &length) == 0 else {
+      throw .from(code: errno, doing: "look at a link of the data plane")
+    }
+    return (information.xdp.ifindex, information.prog_id)
+  }
+
   func verifiedInstructions() -> Int {
     var info = bpf_prog_info()
     var length = UInt32(MemoryLayout<bpf_prog_info>.size)

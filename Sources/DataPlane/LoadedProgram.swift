@@ -10,14 +10,36 @@ package final class LoadedProgram: @unchecked Sendable {
   package let program: Int32
   package let processors: Int
   private let object: OpaquePointer
+  /// A descriptor of a program that is not of the object.
+  private let foreign: Int32?
+  /// The program is the one that it was given, not a new one.
+  var isForeign: Bool { foreign != nil }
   /// Memory of maps that is mapped into this process, and its lengths.
   private var mappings: [(start: UnsafeMutableRawPointer, length: Int)] = []
 
   convenience init(
     _ image: BPFObject, function: String, configuration: DataPlaneConfiguration
   ) throws(DataPlaneError) {
-    try self.init(image, function: function) { (opened, processors) throws(DataPlaneError) in
+    try self.init(image, function: function, instead: nil) {
+      (opened, processors) throws(DataPlaneError) in
       try Self.size(opened, configuration, processors)
+    }
+  }
+
+  /// On maps that are there already (`maps`: descriptors by name): loads it once more, or, with
+  /// `instead`, takes this very program, which is then closed with this object, or if this throws.
+  convenience init(
+    _ image: BPFObject, function: String, configuration: DataPlaneConfiguration,
+    maps: [String: Int32], instead program: Int32?
+  ) throws(DataPlaneError) {
+    try self.init(image, function: function, instead: program) {
+      (opened, processors) throws(DataPlaneError) in
+      try Self.size(opened, configuration, processors)
+      for (name, descriptor) in maps {
+        guard let map = bpf_object__find_map_by_name(opened, name) else { continue }
+        let code = bpf_map__reuse_fd(map, descriptor)
+        guard code == 0 else { throw .from(code: -code, doing: "use the map \(name) again") }
+      }
     }
   }
 
@@ -25,13 +47,13 @@ package final class LoadedProgram: @unchecked Sendable {
   package convenience init(
     _ image: BPFObject, function: String, elements: [String: Int]
   ) throws(DataPlaneError) {
-    try self.init(image, function: function) { (opened, _) throws(DataPlaneError) in
+    try self.init(image, function: function, instead: nil) { (opened, _) throws(DataPlaneError) in
       for (name, count) in elements { try Self.size(opened, name, count) }
     }
   }
 
   private init(
-    _ image: BPFObject, function: String,
+    _ image: BPFObject, function: String, instead other: Int32?,
     prepare: (OpaquePointer, _ processors: Int) throws(DataPlaneError) -> Void
   ) throws(DataPlaneError) {
     try Self.checkKernel()
@@ -51,15 +73,21 @@ package final class LoadedProgram: @unchecked Sendable {
     processors = Int(libbpf_num_possible_cpus())
     do throws(DataPlaneError) {
       try prepare(opened, processors)
-      let code = bpf_object__load(opened)
-      guard code == 0 else {
-        throw .from(code: -code, doing: "load the XDP program", log: KernelLog.take())
+      if let other {
+        // Nothing has to be verified: that takes the longest of all.
+        (program, foreign) = (other, other)
+      } else {
+        let code = bpf_object__load(opened)
+        guard code == 0 else {
+          throw .from(code: -code, doing: "load the XDP program", log: KernelLog.take())
+        }
+        guard let found = bpf_object__find_program_by_name(opened, function) else {
+          throw .kernel(doing: "find the program \(function)", code: ENOENT, log: "")
+        }
+        (program, foreign) = (bpf_program__fd(found), nil)
       }
-      guard let found = bpf_object__find_program_by_name(opened, function) else {
-        throw .kernel(doing: "find the program \(function)", code: ENOENT, log: "")
-      }
-      program = bpf_program__fd(found)
     } catch {
+      if let other { close(other) }
       bpf_object__close(opened)
       throw error
     }
@@ -67,6 +95,7 @@ package final class LoadedProgram: @unchecked Sendable {
 
   deinit {
     for mapping in mappings { munmap(mapping.start, mapping.length) }
+    if let foreign { close(foreign) }
     bpf_object__close(object)
   }
 
@@ -126,6 +155,7 @@ package final class LoadedProgram: @unchecked Sendable {
     }
     let entries = buckets * Int(DIRECTORY_WAYS)
     try Self.size(object, "entry_counts", entries * processors)
+    try Self.size(object, "entry_notes", entries)
     try Self.size(object, "samples", ring)
     for (name, bytes) in [
       ("buckets", buckets * MemoryLayout<directory_bucket>.stride),

@@ -5,6 +5,8 @@ internal import Glibc
 /// The memory that the program and this process both use, and its arrangement.
 final class SharedMemory: @unchecked Sendable {
   let directory: directory
+  /// How all of it is arranged.
+  let layout: UnsafeMutablePointer<plane_layout>
   private let ports: UnsafeMutablePointer<plane_port>
   private let entryCounts: UnsafeMutablePointer<plane_entry_counts>
   private let owner: LoadedProgram
@@ -21,6 +23,14 @@ final class SharedMemory: @unchecked Sendable {
     self.ports = ports
     parts.buckets = try loaded.memory(of: "buckets", as: directory_bucket.self, count: buckets)
     parts.details = try loaded.memory(of: "details", as: directory_detail.self, count: entries)
+    let notes = try loaded.memory(of: "notes", as: directory_notes.self, count: 1)
+    parts.notes = notes
+    parts.slot_losses = try loaded.memory(
+      of: "slot_losses", as: UInt64.self, count: Int(HOTRACK_SLOTS))
+    parts.entry_notes = try loaded.memory(
+      of: "entry_notes", as: directory_entry_note.self, count: entries)
+    // Its first part.
+    layout = UnsafeMutableRawPointer(notes).assumingMemoryBound(to: plane_layout.self)
     directory = parts
     entryCounts = try loaded.memory(
       of: "entry_counts", as: plane_entry_counts.self, count: entries * loaded.processors)
@@ -37,6 +47,26 @@ final class SharedMemory: @unchecked Sendable {
       return place
     }
     throw .tooManyPorts
+  }
+
+  /// The place of a port that is entered already.
+  func place(ofPort interface: UInt32) -> UInt32? {
+    (0..<UInt32(PLANE_PORT_PROBES)).map { (interface &+ $0) % UInt32(PLANE_PORTS) }
+      .first { ports[Int($0)].interface == interface }
+  }
+
+  /// Takes away every port but those at these places; returns the places.
+  func keepPorts(_ kept: Set<UInt32>) -> [UInt32] {
+    let others = (0..<UInt32(PLANE_PORTS)).filter {
+      ports[Int($0)].interface != 0 && !kept.contains($0)
+    }
+    others.forEach(giveBackPort)
+    return others
+  }
+
+  /// The MAC address that a port was entered with.
+  func mac(ofPort place: UInt32) -> [UInt8] {
+    withUnsafeBytes(of: &ports[Int(place)].mac) { Array($0) }
   }
 
   func giveBackPort(_ place: UInt32) { hotrack_store32(&ports[Int(place)].interface, 0) }

@@ -69,6 +69,55 @@ public enum DirectoryChange: Sendable, Equatable {
   case setSampleInterval(UInt32)
   case setReadChoice(ReadChoice)
   case decayLoads
+  /// Servers that the memory knows: highest number + 1. Never less than before.
+  case setServerCount(UInt32)
+  // What a controller writes down for its successor; no packet looks at it.
+  /// Before the entry is inserted, with its key; later with the same key.
+  case noteEntry(entry: UInt32, EntryNote)
+  /// The generation of the newest loss of a server.
+  case noteLoss(generation: UInt64)
+  /// Since when what slots held is lost.
+  case noteSlotLoss(first: UInt16, count: UInt16, generation: UInt64)
+  /// Bit per server whose loss is being dealt with.
+  case noteLosing(UInt32)
+  /// Controllers that have taken the directory over from another one.
+  case noteAdoptions(UInt64)
+  /// A ban in one of `DirectoryContents.bansMax` places; a key hash of 0: none.
+  case noteBan(place: Int, Ban)
+}
+
+/// What a controller writes down of an entry.
+public struct EntryNote: Sendable, Equatable {
+  /// 1 to 250 bytes.
+  public var key: [UInt8]
+  /// Promoted by command.
+  public var isPinned: Bool
+  /// The transition that is under way demotes it.
+  public var isLeaving: Bool
+  /// The newest loss of a server that the servers have heard of by the entry's SYNC.
+  public var lossGeneration: UInt64
+
+  public init(
+    key: [UInt8], isPinned: Bool = false, isLeaving: Bool = false, lossGeneration: UInt64 = 0
+  ) {
+    self.key = key
+    self.isPinned = isPinned
+    self.isLeaving = isLeaving
+    self.lossGeneration = lossGeneration
+  }
+}
+
+/// A key hash that is not promoted for a while.
+public struct Ban: Sendable, Equatable {
+  /// 0: no ban.
+  public var keyHash: UInt64
+  /// Nanoseconds of the host's monotonic clock.
+  public var until: UInt64
+
+  public init(keyHash: UInt64, until: UInt64) {
+    self.keyHash = keyHash
+    self.until = until
+  }
 }
 
 /// What the directory's memory says of one entry at one moment.

@@ -36,6 +36,9 @@ public final class DirectoryMemory: @unchecked Sendable {
         servers: lines(directory_server.self, WireLimits.serversMax),
         loads: lines(directory_load.self, WireLimits.serversMax),
         targets: lines(UInt8.self, Int(DIRECTORY_TARGET_TABLES * DIRECTORY_TARGETS)),
+        notes: lines(directory_notes.self, 1),
+        slot_losses: lines(UInt64.self, WireLimits.slots),
+        entry_notes: lines(directory_entry_note.self, buckets * Int(DIRECTORY_WAYS)),
         random: lines(UInt32.self, 1), faults: 0))
     raw.pointee.random.pointee = randomSeed
     raw.pointee.control.pointee.bucket_mask = UInt32(buckets - 1)
@@ -107,6 +110,12 @@ public final class DirectoryMemory: @unchecked Sendable {
       hotrack_store32(&control.pointee.choice, choice.rawValue)
     case .decayLoads:
       directory_decay_loads(raw)
+    case .setServerCount(let count):
+      precondition(count <= WireLimits.serversMax)
+      hotrack_store32(&control.pointee.server_count, count)
+    case .noteEntry, .noteLoss, .noteSlotLoss, .noteLosing, .noteBan,
+      .noteAdoptions:
+      note(change)
     }
   }
 
@@ -144,7 +153,7 @@ public final class DirectoryMemory: @unchecked Sendable {
       replicaSet: directory_word_set(state), windowOffset: directory_word_offset(state))
   }
 
-  private func checked(_ entry: UInt32) -> UInt32 {
+  func checked(_ entry: UInt32) -> UInt32 {
     precondition(Int(entry) < capacity, "entry \(entry) is outside the directory")
     return entry
   }

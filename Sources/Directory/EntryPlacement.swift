@@ -25,6 +25,9 @@ public struct EntryPlacement: Sendable {
     return nil
   }
 
+  /// A place that an entry has already.
+  public mutating func occupy(_ entry: UInt32) { used[Int(entry)] = true }
+
   /// Gives a place back; not before the grace period after its removal.
   public mutating func giveBack(_ entry: UInt32) { used[Int(entry)] = false }
 

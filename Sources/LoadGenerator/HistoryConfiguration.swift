@@ -62,13 +62,15 @@ public struct HistoryReport: Sendable, Equatable, Codable {
   public var sessionLost = 0
   /// Of the failed ones: reads of values whose only holder had died.
   public var lost = 0
+  /// Attempts again because no answer had come in time.
+  public var timeouts = 0
 
   public var operationsPerSecond: Double { duration > 0 ? Double(operations) / duration : 0 }
 
   public init() {}
 
   enum CodingKeys: String, CodingKey {
-    case operations, gets, sets, deletes, ok, unknown, failed, ambiguous, lost
+    case operations, gets, sets, deletes, ok, unknown, failed, ambiguous, lost, timeouts
     case sessionLost = "session_lost"
     case duration = "duration_s"
     case notFound = "not_found"

@@ -118,6 +118,7 @@ public final class HistoryRecorder {
 
   private var reportNow: HistoryReport {
     var report = report
+    report.timeouts = clients.reduce(0) { $0 + $1.core.timeouts }
     report.duration = Double(max(lastReturn, start) - start) / 1e9
     return report
   }

@@ -102,6 +102,7 @@ public struct SimulationTotals: Sendable, Equatable {
   public var worldFaults = 0
   public var crashes = 0
   public var reboots = 0
+  public var controllerCrashes = 0
   public var unknown = 0
   public var events = 0
   public var coverage = SimulationCoverage()
@@ -121,6 +122,7 @@ public struct SimulationTotals: Sendable, Equatable {
     worldFaults += result.worldFaults
     crashes += result.crashes
     reboots += result.reboots
+    controllerCrashes += result.controllerCrashes
     unknown += result.unknown
     events += result.events
     coverage.add(result.coverage)

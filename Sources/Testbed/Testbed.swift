@@ -119,6 +119,11 @@ public struct Testbed: Sendable {
         left.append("namespace \(namespace)")
       }
     }
+    do throws(TestbedError) {
+      try removeDataPlane(of: name)
+    } catch {
+      left.append(error.description)
+    }
     guard left.isEmpty else { throw .leftOver(name: name, what: left) }
     try TestbedFolder.remove(name)
   }

@@ -12,6 +12,7 @@ struct BenchCommand: ParsableCommand {
       BenchLoopsCommand.self,
       BenchRackCommand.self,
       BenchReactionCommand.self,
+      BenchRestartCommand.self,
       BenchServerCommand.self,
     ])
 }

@@ -18,6 +18,11 @@ struct ControllerCommand: ParsableCommand {
       when the rack takes requests; its log goes to standard error. Ask it with `hotrack status`, \
       `hotrack keys` and `hotrack servers`.
 
+      The data plane (program, directory, links to the interfaces) is kept in \
+      /sys/fs/bpf/hotrack/RACK and goes on without a controller, whatever has ended it. The next \
+      controller of the rack goes on with it, of the same version or of another one, without losing \
+      a packet. `hotrack detach RACK` takes it away.
+
       Needs root, or the capabilities CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON.
 
       Exit codes: 0 stopped by a signal, 1 it cannot run, 64 wrong usage.
@@ -36,6 +41,13 @@ struct ControllerCommand: ParsableCommand {
 
   @Flag(help: "Promote no key unless it is asked for: plain hashing.")
   var noReplication = false
+
+  @Flag(help: "When told to stop, take the data plane away instead of leaving it running.")
+  var detachOnExit = false
+
+  @Flag(
+    help: "Load the program anew for a running data plane, even if it has this version's already.")
+  var replaceProgram = false
 
   @Option(
     help: "What to log: trace, debug, info, notice, warning, error or critical.",
@@ -57,10 +69,13 @@ struct ControllerCommand: ParsableCommand {
       if let socket { options.socket = socket }
       if let state { options.stateFile = state }
       if noReplication { options.policy.automatic = false }
+      options.detachesOnExit = detachOnExit
+      options.replacesProgram = replaceProgram
       let name = options.name
       try Controller.run(options, log: log) { serving in
         print(
-          "rack \(name) serves at \(serving.rack): epoch \(serving.epoch), "
+          "rack \(name) \(serving.isAdopted ? "goes on" : "serves") at \(serving.rack): "
+            + "epoch \(serving.epoch), "
             + "\(serving.servers) servers, control socket \(serving.socket)")
         fflush(nil)
       }

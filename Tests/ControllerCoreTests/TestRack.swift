@@ -59,6 +59,10 @@ final class TestRack {
   /// Called after each effect; tests let packets pass there.
   var betweenEffects: (() -> Void)?
   private var nextIncarnation: UInt64 = 1000
+  /// What the controller still does before it dies; nil: it lives on.
+  var effectsLeft: Int?
+  /// What it has done.
+  private(set) var effectsDone = 0
 
   init(
     servers count: Int = 3, window: UInt32 = 1 << 30, firstVersion: UInt64? = nil, seed: UInt64 = 1,
@@ -153,8 +157,21 @@ final class TestRack {
     handle(.tick(now: now, entries: readings, nextVersion: memory.nextVersion))
   }
 
+  /// Another controller takes over what the one before has left.
+  func replaceController(faults: ControllerFaults = []) {
+    effectsLeft = nil
+    graces = []
+    core = ControllerCore(configuration)
+    core.faults = faults
+    handle(.adopt(now: now, memory.contents()))
+  }
+
   func handle(_ event: ControllerEvent) {
+    guard effectsLeft != 0 else { return }
     for effect in core.handle(event) {
+      guard effectsLeft != 0 else { return }
+      if let left = effectsLeft { effectsLeft = left - 1 }
+      effectsDone += 1
       switch effect {
       case .publish(let change):
         memory.apply(change)

@@ -42,8 +42,10 @@ import Wire
     rack.published = []
     rack.sent = []
     let effects = rack.core.handle(.command(.promote(keyHash: key, key: testKey(key))))
-    guard case .publish(.insert(let entry, key, 1)) = effects[0],
-      case .publish(.setGeneration(firstGeneration + 1)) = effects[1]
+    guard case .publish(.noteEntry(let noted, let note)) = effects[0],
+      case .publish(.insert(let entry, key, 1)) = effects[1],
+      case .publish(.setGeneration(firstGeneration + 1)) = effects[2],
+      noted == entry, note.key == testKey(key)
     else {
       Issue.record("unexpected order: \(effects.prefix(3))")
       return
@@ -55,7 +57,7 @@ import Wire
       return server
     }
     #expect(fenced == [0, 1, 2])
-    #expect(effects.count == 5 && entry < 64)
+    #expect(effects.count == 6 && entry < 64)
   }
 
   @Test func aPromotedKeyIsReadEverywhereAndWrittenEverywhereAndComesHomeAgain() {

@@ -5,9 +5,12 @@ import Testing
 /// prove either.
 @Suite struct MutationTests {
   /// Every fault shows by itself, but for two that another rule covers, and those that take a state
-  /// which few seeds come to.
+  /// which few seeds come to (for those of adoption: `ControllerCoreTests`).
   static let plain = SimulationFault.allCases.filter {
-    ![.generationBeforeEntry, .generationLate, .flaggedPasses].contains($0)
+    ![
+      .generationBeforeEntry, .generationLate, .flaggedPasses,
+      .adoptionKeepsGeneration, .adoptionSkipsGrace, .adoptionAssumesTargets,
+    ].contains($0)
   }
 
   @Test("A broken protocol is found out within few seeds", arguments: plain)

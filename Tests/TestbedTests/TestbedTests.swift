@@ -1,5 +1,6 @@
 import Configuration
 import Controller
+import DataPlane
 import Foundation
 import Testing
 
@@ -39,7 +40,9 @@ struct TestbedTests {
       .filter { TestbedLayout.isNamespace($0, of: name) }
     let folder = TestbedFolder.path(of: name)
     let processes = ProcessTable.processes(of: name, namespaces: namespaces)
-    return namespaces + (files.fileExists(atPath: folder) ? [folder] : [])
+    let pins = PinDirectory.path(rack: name)
+    return namespaces + (files.fileExists(atPath: pins) ? [pins] : [])
+      + (files.fileExists(atPath: folder) ? [folder] : [])
       + processes.map { "process \($0.process)" }
   }
 

@@ -5,6 +5,7 @@
 
 #include "../../../bpf/wire.h"
 #include "../../../bpf/directory_state.h"
+#include "../../../bpf/directory_notes.h"
 #include "../../../bpf/directory_maps_host.h"
 #include "../../../bpf/directory_control.h"
 #include "../../../bpf/rack.h"
@@ -62,6 +63,13 @@ static inline __u64 hotrack_fetch_add64(__u64 *p, __u64 x) {
 /* The size of struct plane_memory, too large an aggregate for Swift; and where its parts are. */
 __u64 hotrack_plane_memory_size(void);
 void hotrack_plane_memory_parts(void *memory, struct directory *d, struct plane_port **ports);
+
+/*
+ * A number that tells arrangements of the memory that outlives a program apart: of its types and of
+ * PLANE_MEANING. And one that tells lists of counters apart.
+ */
+__u64 hotrack_plane_identity(void);
+__u64 hotrack_counters_identity(void);
 
 /* Bytes that are allocated from the heap now (Swift's Glibc module lacks <malloc.h>). */
 __u64 hotrack_heap_bytes(void);

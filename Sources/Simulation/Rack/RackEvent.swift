@@ -77,6 +77,8 @@ public struct SimulationResult: Sendable {
   public var crashes = 0
   /// Times that the directory's host lost everything.
   public var reboots = 0
+  /// Controllers that died.
+  public var controllerCrashes = 0
   /// Requests whose outcome their client does not know.
   public var unknown = 0
   public var coverage = SimulationCoverage()

@@ -98,6 +98,7 @@ public struct RackScenario: Sendable, Equatable {
     if random.chance(0.1) { beRestless(&random) }
     drawWorldFaults(random.element(of: [0, 0, 1, 3, 6, 10]))
     drawReboots()
+    drawControllerCrashes()
   }
 
   /// One key or two, mostly read and often deleted, go in and out all the time, and servers forget
@@ -113,6 +114,18 @@ public struct RackScenario: Sendable, Equatable {
     flaps = 8
     floorDelay = random.element(of: [0, 0, 1_000_000])
     effectDelay = 0...random.element(of: [5_000, 60_000])
+  }
+
+  private mutating func drawControllerCrashes() {
+    var plan = WorldFaultPlan(
+      random: SimulationRandom(seed: seed, stream: 8), servers: servers, clients: clients,
+      operations: operations)
+    worldFaults += plan.drawControllerCrashes()
+    // Stable: sorting by place within those that begin together.
+    worldFaults = worldFaults.enumerated().sorted {
+      ($0.element.after, $0.offset) < ($1.element.after, $1.offset)
+    }.map(\.element)
+    for index in worldFaults.indices { worldFaults[index].number = index }
   }
 
   private mutating func drawWorldFaults(_ count: Int) {

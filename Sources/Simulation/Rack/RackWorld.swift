@@ -85,7 +85,7 @@ final class RackWorld {
       advanceStage()
     }
     if failure == nil { checkHistory() }
-    result.coverage.add(controller.core.state.totals)
+    if !controller.isDown { result.coverage.add(controller.core.state.totals) }
     result.coverage.finish(unknown: result.unknown)
     result.failure = failure
     result.traceHash = trace.hash
@@ -144,6 +144,8 @@ final class RackWorld {
 
   /// Sends a datagram over a link: it arrives once, twice or never.
   func send(_ datagram: [UInt8], from: RackEndpoint, to: RackEndpoint) {
+    // No link leads to a server that there is not, which a faulty controller may name.
+    if case .server(let number) = to, number >= servers.count { return }
     let deliveries = network.deliveries(from: from, to: to, at: scheduler.now)
     if let delay = deliveries.first {
       scheduler.schedule(.arrive(to, datagram, from: from), after: delay)

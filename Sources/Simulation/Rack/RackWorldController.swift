@@ -11,6 +11,10 @@ struct SimulatedController {
   /// Events that came while effects were carried out; nil: a tick.
   var inbox: [ControllerEvent?] = []
   let clock: SimulatedClock
+  /// It has died, and nobody has taken its place.
+  private(set) var isDown = false
+  /// Effects after which it dies; nil: it lives on.
+  var effectsLeft: Int?
 
   init(
     _ scenario: RackScenario, faults: SimulationFaults, capacity: Int, epoch: UInt16 = 1,
@@ -50,25 +54,32 @@ struct SimulatedController {
   }
 
   var isBusy: Bool { nextEffect < effects.count }
+
+  /// Everything that it was about to do is left undone.
+  mutating func die() {
+    isDown = true
+    effectsLeft = nil
+    (effects, nextEffect, inbox) = ([], 0, [])
+  }
 }
 
 extension RackWorld {
   static let tickInterval: UInt64 = 1_000_000
 
   var isControllerQuiet: Bool {
-    controller.core.isQuiet && !controller.isBusy && controller.inbox.isEmpty
+    !controller.isDown && controller.core.isQuiet && !controller.isBusy && controller.inbox.isEmpty
   }
 
   /// Gives the controller an event, once it has done what it was about.
   func give(_ event: ControllerEvent) {
-    guard !host.isDown else { return }
+    guard !host.isDown, !controller.isDown else { return }
     controller.inbox.append(event)
     serveController()
   }
 
   func tick() {
     scheduler.schedule(.tick, after: Self.tickInterval)
-    guard !host.isDown else { return }
+    guard !host.isDown, !controller.isDown else { return }
     controller.inbox.append(nil)
     serveController()
   }
@@ -100,11 +111,12 @@ extension RackWorld {
 
   /// One effect at a time, so that packets pass between any two.
   func carryOutEffect() {
-    // Those of a directory whose host went down are gone.
+    // Those of a controller that has died, or whose host went down, are gone.
     guard controller.isBusy else { return }
     let effect = controller.effects[controller.nextEffect]
     controller.nextEffect += 1
     carryOut(effect)
+    guard !diesNow() else { return }
     if controller.isBusy {
       scheduler.schedule(.effect, after: effectDelay())
     } else {

@@ -50,6 +50,8 @@ extension RackWorld {
       guard crash(server) else { return }
     case .reboot:
       guard loseHost() else { return }
+    case .controllerCrash(let effects):
+      guard crashController(afterEffects: effects) else { return }
     }
     world.active.append((fault, end))
     applyToLinks()
@@ -69,6 +71,7 @@ extension RackWorld {
     case .slow(let server, _): servers[server].service = 0
     case .crash(let server): if servers[server].isDown { restart(server) }
     case .reboot: startHost()
+    case .controllerCrash: restartController()
     }
     trace.record(
       at: scheduler.now, code: 9, values: UInt64(number), text: "world fault \(number) ends")
@@ -115,7 +118,7 @@ extension RackWorld {
     case .pause(.client(let number)): number < clients.count
     case .pause(.server(let number)), .slow(let number, _), .crash(let number):
       number < servers.count
-    case .pause: true
+    case .pause, .controllerCrash: true
     }
   }
 }

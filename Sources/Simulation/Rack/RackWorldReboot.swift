@@ -18,7 +18,7 @@ extension RackWorld {
     guard !host.isDown else { return false }
     host.isDown = true
     result.reboots += 1
-    result.coverage.add(controller.core.state.totals)
+    if !controller.isDown { result.coverage.add(controller.core.state.totals) }
     processors.packetsBegun += 1
     host.packetsBefore = processors.packetsBegun
     processors.underWay = [:]

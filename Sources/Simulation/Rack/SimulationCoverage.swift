@@ -26,6 +26,8 @@ public struct SimulationCoverage: Sendable, Equatable {
   private(set) var keysBroughtHome = 0
   /// Take-overs without servers whose data counted.
   private(set) var poorTakeOvers = 0
+  private var adoptions = 0
+  private var resumed = 0
 
   public init() {}
 
@@ -51,6 +53,7 @@ public struct SimulationCoverage: Sendable, Equatable {
       ("demotions", demotions), ("changes of write targets", retargets), ("rebases", rebases),
       ("fresh versions", freshVersions), ("copy orders", copyOrders),
       ("servers lost", losses), ("outcomes unknown", unknown),
+      ("directories taken over", adoptions), ("transitions found under way", resumed),
     ]
       + zip(WorldFault.Kind.allCases, worldFaults).map { ("world fault \($0.rawValue)", $1) }
   }
@@ -74,6 +77,8 @@ public struct SimulationCoverage: Sendable, Equatable {
     wholeTakeOvers += other.wholeTakeOvers
     keysBroughtHome += other.keysBroughtHome
     poorTakeOvers += other.poorTakeOvers
+    adoptions += other.adoptions
+    resumed += other.resumed
   }
 
   mutating func count(_ kind: WorldFault.Kind) {
@@ -103,6 +108,8 @@ public struct SimulationCoverage: Sendable, Equatable {
     freshVersions += totals.freshVersions
     copyOrders += totals.copyOrders
     losses += totals.serversLost
+    adoptions += totals.adoptions > 0 ? 1 : 0
+    resumed += totals.resumed
   }
 
   mutating func finish(unknown: Int) { self.unknown = unknown }

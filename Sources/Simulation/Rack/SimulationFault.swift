@@ -29,6 +29,11 @@ public enum SimulationFault: String, Sendable, CaseIterable {
   case joinsAtOnce = "joins-at-once"
   case graceSkipped = "grace-skipped"
   case generationLate = "generation-late"
+  case adoptionKeepsGeneration = "adoption-keeps-generation"
+  case adoptionForgetsUnfinished = "adoption-forgets-unfinished"
+  case adoptionAssumesTargets = "adoption-assumes-targets"
+  case adoptionSkipsGrace = "adoption-skips-grace"
+  case adoptionForgetsLoss = "adoption-forgets-loss"
   case unrecordedPasses = "unrecorded-passes"
   case copyRestamped = "copy-restamped"
   case replayRestamped = "replay-restamped"
@@ -81,6 +86,11 @@ public enum SimulationFault: String, Sendable, CaseIterable {
     case .homeLeftBehind: "after a reboot the home servers do not get newer values of others"
     case .withoutSessions: "after a reboot the home servers do not hear of others' sessions"
     case .restBelieved: "after a reboot nothing counts as lost with a server that is missing"
+    case .adoptionKeepsGeneration: "a controller takes over without raising the generation"
+    case .adoptionForgetsUnfinished: "transitions under way are not taken over"
+    case .adoptionAssumesTargets: "who takes over does not look which write targets are in use"
+    case .adoptionSkipsGrace: "who takes over uses at once what was freed before"
+    case .adoptionForgetsLoss: "losses of servers are not taken over"
     case .lateFloorObeyed: "a FLOOR that is not the newest makes a server forget"
     case .unrecordedPasses: "a reply that could not be recorded passes"
     case .copyRestamped: "a copy between servers gets a version of its own"
@@ -142,6 +152,11 @@ struct SimulationFaults: Sendable {
     case .homeLeftBehind: controller.insert(.homeLeftBehind)
     case .withoutSessions: controller.insert(.rebootWithoutSessions)
     case .restBelieved: controller.insert(.rebootBelievesTheRest)
+    case .adoptionKeepsGeneration: controller.insert(.adoptionKeepsGeneration)
+    case .adoptionForgetsUnfinished: controller.insert(.adoptionForgetsUnfinished)
+    case .adoptionAssumesTargets: controller.insert(.adoptionAssumesTargets)
+    case .adoptionSkipsGrace: controller.insert(.adoptionSkipsGrace)
+    case .adoptionForgetsLoss: controller.insert(.adoptionForgetsLoss)
     case .lateFloorObeyed: server.insert(.lateFloorObeyed)
     case .unrecordedPasses: directory.insert(.unrecordedPasses)
     case .copyRestamped: directory.insert(.copyRestamped)

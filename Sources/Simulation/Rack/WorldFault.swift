@@ -17,6 +17,8 @@ public struct WorldFault: Sendable, Equatable {
     case crash
     /// The directory's host loses everything that is not on its disk, and comes back.
     case reboot
+    /// The controller dies in the middle of what it does, and another one goes on.
+    case controllerCrash = "controller-crash"
   }
 
   enum Effect: Sendable, Equatable {
@@ -26,6 +28,7 @@ public struct WorldFault: Sendable, Equatable {
     case slow(server: Int, service: UInt64)
     case crash(server: Int)
     case reboot
+    case controllerCrash(afterEffects: Int)
   }
 
   /// Its place in the seed's plan, however much of the plan is left out.
@@ -46,6 +49,7 @@ public struct WorldFault: Sendable, Equatable {
     case .slow: .slowServer
     case .crash: .crash
     case .reboot: .reboot
+    case .controllerCrash: .controllerCrash
     }
   }
 }
@@ -62,6 +66,7 @@ extension WorldFault: CustomStringConvertible {
         "server \(server) takes \(service / 1000) us for each datagram"
       case .crash(let server): "server \(server) dies"
       case .reboot: "the directory's host loses its memory"
+      case .controllerCrash(let count): "the controller dies after \(count) effects"
       }
     return "\(what), for \(duration / 1000) us"
   }
@@ -78,10 +83,25 @@ struct WorldFaultPlan {
   let servers: Int
   let clients: Int
   let operations: Int
-  /// Those that it draws; reboots come beside them.
+  /// Those that `draw` draws; reboots and dying controllers come beside them.
   private static let kinds: [WorldFault.Kind] = [.partition, .clog, .pause, .slowServer, .crash]
   /// None of them lasts longer. Nanoseconds.
   var durationMax: UInt64 = 60_000_000
+
+  /// Effects of the controller before it dies: at most about those of a batch of transitions.
+  private static let effectsMax = 60
+
+  /// Controllers that die, beside other faults: in half of the plans none.
+  mutating func drawControllerCrashes() -> [WorldFault] {
+    let count = max(0, random.integer(in: -4...5))
+    return (0..<count).map { _ in random.integer(in: 0...operations * 9 / 10) }.sorted().map {
+      after in
+      let longest = random.element(of: [300_000, 3_000_000, durationMax / 2])
+      return WorldFault(
+        number: 0, after: after, delay: random.duration(in: 0...1_000_000),
+        duration: random.duration(in: 200_000...longest), effect: effect(.controllerCrash))
+    }
+  }
 
   /// `count` faults, in the order in which they begin. Of crashes, at most four.
   mutating func draw(_ count: Int) -> [WorldFault] {
@@ -112,6 +132,8 @@ struct WorldFaultPlan {
       .slow(server: server(), service: random.duration(in: 20_000...1_000_000))
     case .crash: .crash(server: server())
     case .reboot: .reboot
+    case .controllerCrash:
+      .controllerCrash(afterEffects: random.integer(in: 1...Self.effectsMax))
     }
   }
 

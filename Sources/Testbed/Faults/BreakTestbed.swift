@@ -26,8 +26,9 @@ extension Testbed {
     case .slow(let share):
       slow = try SlowProcesses(members(of: fault.target).map(\.identity), share: share)
     case .reboot:
-      // The program and its maps live as long as the controller's process: nothing else is left.
       try killProcesses(fault.target)
+      // Without it the next controller would go on with program and maps, as after a mere crash.
+      try Self.removeDataPlane(of: name)
     }
     return RunningFault(fault: fault, slow: slow)
   }

@@ -1,10 +1,8 @@
-internal import Linearizability
-
 /// What the versions in a history promise beyond linearizability: each belongs to one write, a
 /// value is read with its write's version or, given afresh, a greater one, and they rise in time.
-enum VersionConsistency {
+public enum VersionConsistency {
   /// What contradicts it, or nil.
-  static func problem(in history: History) -> String? {
+  public static func problem(in history: History) -> String? {
     var byKey = [[HistoryOperation]](repeating: [], count: history.keys.count)
     for operation in history.operations where operation.outcome.isCertain {
       // Once its tombstone is forgotten, an absence has no version any more.
