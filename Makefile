@@ -40,8 +40,9 @@ faults: build ## Break a real rack in every way (about 25 minutes) and write doc
 	dev/run-faults
 
 .PHONY: soak
-soak: build ## Simulate 100,000 seeds, then repeat the linearizability run ten times
+soak: build ## Simulate 100,000 racks and stores, then repeat the linearizability run ten times
 	$(BINARY) simulate --seeds 1..100000 --jobs $$(nproc)
+	$(BINARY) simulate store --seeds 1..100000 --jobs $$(nproc)
 	for run in {1..10}; do $(BINARY) testbed run testbed/linearizability.toml; done
 
 .PHONY: bench

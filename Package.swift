@@ -56,13 +56,15 @@ let package = Package(
     module("ServerCore", uses: ["Wire", "Storage"]),
     module("ControllerCore", uses: ["Wire", "Directory", "KeyTemperature"]),
     module("ClientCore", uses: ["Wire"]),
+    module("StoreState"),
+    module("Paxos", uses: ["StoreState"]),
     module("Workload"),
     module("Linearizability"),
     module(
       "Simulation",
       uses: [
         "ServerCore", "ControllerCore", "ClientCore", "Directory", "Wire", "Workload",
-        "Linearizability",
+        "Linearizability", "Paxos", "StoreState",
       ]),
 
     // Shells: the cores on sockets, clocks and maps.
@@ -120,6 +122,8 @@ let package = Package(
     tests("ControllerCore", uses: ["Wire", "Directory"]),
     tests("ClientCore", uses: ["Wire"]),
     tests("Workload", uses: ["CAllocations"]),
+    tests("StoreState"),
+    tests("Paxos", uses: ["StoreState"]),
     tests("Linearizability"),
     tests("Simulation", uses: ["Linearizability", "Directory", "Wire"]),
     .target(name: "CIsolation", path: "Tests/CIsolation", cSettings: cSettings),

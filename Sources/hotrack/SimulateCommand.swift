@@ -17,7 +17,8 @@ struct SimulateCommand: AsyncParsableCommand {
       \(SimulationFault.allCases.map { "  \($0.rawValue): \($0.summary)" }.joined(separator: "\n"))
 
       Exit codes: 0 no seed failed, 1 at least one did.
-      """)
+      """,
+    subcommands: [SimulateStoreCommand.self])
 
   @Option(help: "Seeds, as FIRST..LAST or one number.")
   var seeds = SeedRange(first: 1, last: 1000)
