@@ -1,7 +1,8 @@
 /// Makes a history that is not linearizable small, so that a person sees why.
 ///
 /// A read may be left out of any history, and then a set whose value nobody reads: if what is left
-/// is not linearizable, neither was the whole. So may a delete that no absence can be due to.
+/// is not linearizable, neither was the whole. So may a delete that no absence can be due to. Where
+/// there are compare-and-sets, any write may be needed, so only what has no effect is left out.
 struct ContradictionCore {
   private let history: History
   private var kept: [Int]
@@ -18,6 +19,9 @@ struct ContradictionCore {
   /// The places of a few operations that contradict each other. `stuck`: the operation whose
   /// return could not be explained.
   mutating func minimize(stuck: Int) -> [Int] {
+    guard !kept.contains(where: { history.operations[$0].isConditional }) else {
+      return minimizeWithConditions(stuck: stuck)
+    }
     let end = history.operations[stuck].returned
     // Later operations are no part of the contradiction, but for writes of values read before.
     let readBefore = Set(
@@ -35,6 +39,17 @@ struct ContradictionCore {
     removeInChunks(groups(byValue: false))
     removeUselessDeletes()
     removeInChunks(groups(byValue: true))
+    return kept
+  }
+
+  private mutating func minimizeWithConditions(stuck: Int) -> [Int] {
+    let end = history.operations[stuck].returned
+    attempt { [history] index in
+      let operation = history.operations[index]
+      return operation.hasEffect ? operation.invoked <= end : operation.returned <= end
+    }
+    attempt { [history] in history.operations[$0].outcome != .failed }
+    removeInChunks(kept.filter { !history.operations[$0].hasEffect }.map { [$0] })
     return kept
   }
 
@@ -111,4 +126,9 @@ struct ContradictionCore {
     kept = fewer
     return true
   }
+}
+
+extension HistoryOperation {
+  /// It may have changed the register.
+  fileprivate var hasEffect: Bool { kind != .get && outcome != .unequal }
 }

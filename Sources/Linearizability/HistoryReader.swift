@@ -1,8 +1,9 @@
 /// Reads histories from JSON lines:
-/// `{"client","seq","op":"get|set|delete","key","value","version","invoke_ns","return_ns",`
-/// `"outcome":"ok|not_found|unknown|failed"}`, in any order of the fields; others are skipped.
-/// `value` may be null or missing where there is none, `version` where it is not known, `return_ns`
-/// where the outcome is unknown or failed.
+/// `{"client","seq","op":"get|set|delete|cas","key","value","expected","version","invoke_ns",`
+/// `"return_ns","outcome":"ok|not_found|unequal|unknown|failed"}`, in any order of the fields; others
+/// are skipped. `value` may be null or missing where there is none, `expected` where it is not a
+/// `cas` (compare-and-set) or one that expects no value, `version` where it is not known,
+/// `return_ns` where the outcome is unknown or failed.
 public enum HistoryReader {
   /// Where a file is not a history, and what was expected there.
   public struct Problem: Error, Equatable, Sendable, CustomStringConvertible {
@@ -50,9 +51,10 @@ public enum HistoryReader {
       switch name {
       case "client": fields.client = try scanner.integer(name)
       case "seq": fields.sequence = try scanner.integer(name)
-      case "op": fields.kind = try scanner.word(name)
+      case "op": fields.word = try scanner.word(name)
       case "key": fields.key = try scanner.string(name)
       case "value": fields.value = try scanner.stringOrNull(name)
+      case "expected": fields.expected = try scanner.stringOrNull(name)
       case "version": fields.version = try scanner.integerOrNull(name) ?? 0
       case "invoke_ns": fields.invoked = try scanner.integer(name)
       case "return_ns": fields.returned = try scanner.integerOrNull(name)
@@ -70,23 +72,38 @@ public enum HistoryReader {
       outcome.isCertain ? try required(fields.returned, "return_ns") : fields.returned ?? invoked
     let client = try required(fields.client, "client")
     let sequence = try required(fields.sequence, "seq")
-    let kind = try required(fields.kind, "op")
+    let word = try required(fields.word, "op")
     let key = try required(fields.key, "key")
     do throws(HistoryError) {
       try history.append(
-        client: client, sequence: sequence, kind: kind, key: key, value: fields.value,
+        client: client, sequence: sequence, kind: word.kind, key: key, value: fields.value,
+        condition: word == .cas ? .holds(fields.expected) : .always,
         version: fields.version, invoked: invoked, returned: returned, outcome: outcome)
     } catch {
       throw LineError(error.description)
     }
   }
 
+  /// What `op` says.
+  private enum Word: String, CaseIterable {
+    case get, set, delete, cas
+
+    var kind: HistoryOperation.Kind {
+      switch self {
+      case .get: .get
+      case .set, .cas: .set
+      case .delete: .delete
+      }
+    }
+  }
+
   private struct Fields {
     var client: UInt64?
     var sequence: UInt64?
-    var kind: HistoryOperation.Kind?
+    var word: Word?
     var key: String?
     var value: String?
+    var expected: String?
     var version: UInt64 = 0
     var invoked: Int64?
     var returned: Int64?

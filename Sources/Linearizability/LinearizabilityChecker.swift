@@ -1,5 +1,9 @@
-/// Checks histories of registers with delete: each key by itself, since linearizability composes
-/// (M. Herlihy and J. Wing, 1990).
+/// Checks histories of registers with delete and compare-and-set: each key by itself, since
+/// linearizability composes (M. Herlihy and J. Wing, 1990).
+///
+/// Three ways, each where the one before it cannot decide: the order of the store's versions
+/// (`VersionOrder`), the zones of values that are written once (`ValueZones`), and the search
+/// (`RegisterSearch`), whose steps and memory are bounded.
 public struct LinearizabilityChecker: Sendable {
   /// How many configurations of one key to look at before it is left undecided.
   public var stepLimit: Int
@@ -25,8 +29,10 @@ public struct LinearizabilityChecker: Sendable {
     public var verdict: Verdict
     public var operations = 0
     public var keys = 0
-    /// Keys whose linearization followed the store's versions; the others had to be searched.
+    /// Keys whose linearization followed the store's versions...
     public var keysInVersionOrder = 0
+    /// ...and keys that had to be searched.
+    public var keysSearched = 0
   }
 
   public func check(_ history: History) -> Report {
@@ -41,6 +47,16 @@ public struct LinearizabilityChecker: Sendable {
       if VersionOrder.linearizes(register) {
         report.keysInVersionOrder += 1
         continue
+      }
+      switch ValueZones.decide(register) {
+      case .linearizable: continue
+      case .contradiction(let operations):
+        let core = Set(operations.map { register.operations[$0].index }).sorted()
+        let last = core.max { history.operations[$0].returned < history.operations[$1].returned }
+        report.verdict = .notLinearizable(
+          violation(history, Int32(key), core, stuck: last ?? core[0]))
+        return report
+      case .unknown: report.keysSearched += 1
       }
       switch RegisterSearch.run(register, stepLimit: stepLimit) {
       case .linearizable: continue

@@ -15,8 +15,12 @@ struct VersionOrder {
   private var clusters: [Cluster]
   private var absentReads: [Int] = []
 
-  /// Nil: a write has no version, or versions or values repeat, so there is no such order.
+  /// Nil: a write has no version or a condition, or versions or values repeat, so there is no such
+  /// order.
   private init?(_ register: RegisterHistory) {
+    guard !register.hasConditions,
+      register.optionalWrites.allSatisfy({ $0.value == 0 })
+    else { return nil }
     self.register = register
     clusters = [Cluster(write: nil, version: 0, isAbsent: true, deadline: .max)]
     var clusterOfValue = [Int](repeating: -1, count: register.reads.count)
@@ -70,7 +74,7 @@ struct VersionOrder {
       guard let invoked = unused.first, invoked <= deadline else { continue }
       unused.removeFirst()
       let write = RegisterHistory.Operation(
-        index: -1, isWrite: true, value: 0, version: version, invoked: invoked, returned: .max)
+        index: -1, action: .write, value: 0, version: version, invoked: invoked, returned: .max)
       clusters.append(
         Cluster(write: write, version: version, isAbsent: true, deadline: .max))
     }

@@ -9,8 +9,8 @@ struct CheckCommand: ParsableCommand {
     abstract: "Check a history of operations for linearizability.",
     discussion: """
       The file has one JSON object per line:
-      {"client","seq","op":"get|set|delete","key","value","version","invoke_ns","return_ns",\
-      "outcome":"ok|not_found|unknown|failed"}
+      {"client","seq","op":"get|set|delete|cas","key","value","expected","version","invoke_ns",\
+      "return_ns","outcome":"ok|not_found|unequal|unknown|failed"}
 
       Exit codes: 0 linearizable, 1 not linearizable, 2 undecided or not readable.
       """)

@@ -96,17 +96,88 @@ import Testing
     #expect(refused > 150)
   }
 
-  @Test("Hundreds of thousands of operations on few keys are decided")
-  func manyOperations() throws {
-    var random = SplitMix(5)
-    var all: [Step] = []
-    for key in 0..<4 {
-      let steps = atomicSteps(count: 20_000, clients: 16, &random)
-      all += steps.map { step in with(step) { $0.key = "key\(key)" } }
+  @Test("Small random histories with compare-and-sets get the verdict of the definition")
+  func bruteForceAgreesWithConditions() throws {
+    var random = SplitMix(2)
+    var (good, bad) = (0, 0)
+    for _ in 0..<20_000 {
+      let steps = randomSteps(
+        count: Int.random(in: 2...7, using: &random), conditions: true, &random)
+      let expected = bruteForceIsLinearizable(steps)
+      expected ? (good += 1) : (bad += 1)
+      switch LinearizabilityChecker().check(try history(steps)).verdict {
+      case .linearizable: #expect(expected, "\(steps)")
+      case .undecided: Issue.record("undecided: \(steps)")
+      case .notLinearizable(let violation):
+        #expect(!expected, "\(steps)")
+        let core = violation.operations.map { steps[Int($0.sequence)] }
+        #expect(!bruteForceIsLinearizable(core), "\(steps) explained by \(core)")
+      }
     }
-    let report = LinearizabilityChecker().check(try history(all))
+    #expect(good > 2_000 && bad > 2_000, "both verdicts are common: \(good), \(bad)")
+  }
+
+  /// What 100,000 operations are like.
+  struct Shape: CustomTestStringConvertible, Sendable {
+    var keys = 1
+    var clients: Int
+    var unknown = 0.05
+    var deletes = 0.05
+    /// Different values; nil: each is written once.
+    var values: Int?
+    var versions = false
+
+    var testDescription: String {
+      "\(keys) keys, \(clients) clients, \(unknown) unknown, \(deletes) deletes, "
+        + (values.map { "\($0) values" } ?? "unique values") + (versions ? ", versions" : "")
+    }
+  }
+
+  static let shapes = [
+    Shape(clients: 8), Shape(clients: 32), Shape(keys: 100, clients: 32),
+    Shape(keys: 1_000, clients: 256), Shape(clients: 256, versions: true),
+    Shape(clients: 256, deletes: 0), Shape(clients: 32, unknown: 0.5),
+    Shape(clients: 256, unknown: 0.5, deletes: 0),
+    Shape(clients: 8, unknown: 0, deletes: 0, values: 100),
+    Shape(keys: 100, clients: 8, values: 5), Shape(keys: 100, clients: 64, unknown: 0.5),
+  ]
+
+  @Test("100,000 operations of an atomic register are accepted", arguments: shapes)
+  func manyOperations(_ shape: Shape) throws {
+    let report = LinearizabilityChecker().check(try history(steps(of: shape, seed: 5)))
     #expect(report.verdict == .linearizable)
-    #expect(report.operations == 80_000 && report.keys == 4)
+    #expect(report.operations == 100_000 && report.keys == shape.keys)
+  }
+
+  @Test("A stale read after 100,000 operations is refused", arguments: shapes)
+  func manyOperationsAndAStaleRead(_ shape: Shape) throws {
+    var all = steps(of: shape, seed: 6)
+    let end = all.map(\.returned).filter { $0 != .max }.max()! + 10
+    all += [
+      .set("first", end, end + 1, key: "key0"), .set("second", end + 2, end + 3, key: "key0"),
+      .get("first", end + 4, end + 5, key: "key0"),
+    ]
+    let report = LinearizabilityChecker().check(try history(all))
+    guard case .notLinearizable(let violation) = report.verdict else {
+      Issue.record("\(report.verdict)")
+      return
+    }
+    #expect(violation.key == "key0" && violation.operations.count <= 4)
+  }
+
+  private func steps(of shape: Shape, seed: UInt64) -> [Step] {
+    var random = SplitMix(seed)
+    return (0..<shape.keys).flatMap { key in
+      atomicSteps(
+        count: 100_000 / shape.keys, clients: shape.clients, unknown: shape.unknown,
+        deletes: shape.deletes, values: shape.values, &random
+      ).map { step in
+        with(step) {
+          $0.key = "key\(key)"
+          if !shape.versions { $0.version = 0 }
+        }
+      }
+    }
   }
 
   private func with(_ step: Step, _ change: (inout Step) -> Void) -> Step {
@@ -115,7 +186,9 @@ import Testing
     return step
   }
 
-  private func randomSteps(count: Int, _ random: inout SplitMix) -> [Step] {
+  private func randomSteps(
+    count: Int, conditions: Bool = false, _ random: inout SplitMix
+  ) -> [Step] {
     (0..<count).map { _ in
       let invoked = Int64.random(in: 0..<12, using: &random)
       let returned = invoked + Int64.random(in: 0..<8, using: &random)
@@ -133,6 +206,11 @@ import Testing
         case 5: .get(nil, invoked, returned)
         default: .get(value, invoked, returned)
         }
+      if conditions, step.kind == .set, random.next() % 2 == 0 {
+        let expected = Int.random(in: 0...3, using: &random)
+        step.condition = .holds(expected == 0 ? nil : String(expected))
+        if step.outcome == .ok, random.next() % 3 == 0 { step.outcome = .unequal }
+      }
       if random.next() % 2 == 0 { step.version = UInt64.random(in: 1...5, using: &random) }
       return step
     }
@@ -140,7 +218,10 @@ import Testing
 
   /// Runs an atomic register: each operation takes effect at one moment of its interval. The
   /// versions are those moments.
-  private func atomicSteps(count: Int, clients: Int, _ random: inout SplitMix) -> [Step] {
+  private func atomicSteps(
+    count: Int, clients: Int, unknown: Double = 0.05, deletes: Double = 0.1, values: Int? = nil,
+    _ random: inout SplitMix
+  ) -> [Step] {
     struct Pending {
       var step: Step
       var moment: Int64
@@ -153,11 +234,12 @@ import Testing
       let moment = invoked + Int64.random(in: 0..<40, using: &random)
       let returned = moment + Int64.random(in: 0..<40, using: &random)
       free[client] = returned
-      let isUnknown = Int.random(in: 0..<20, using: &random) == 0
+      let isUnknown = Double.random(in: 0..<1, using: &random) < unknown
+      let value = values.map { Int.random(in: 0..<$0, using: &random) } ?? number
       let step: Step =
-        switch Int.random(in: 0..<10, using: &random) {
-        case 0...3: .set("\(number)", invoked, returned, isUnknown ? .unknown : .ok)
-        case 4: .delete(invoked, returned, isUnknown ? .unknown : .ok)
+        switch Double.random(in: 0..<1, using: &random) {
+        case ..<0.4: .set("\(value)", invoked, returned, isUnknown ? .unknown : .ok)
+        case ..<(0.4 + deletes): .delete(invoked, returned, isUnknown ? .unknown : .ok)
         default: .get(nil, invoked, returned)
         }
       pending.append(Pending(step: step, moment: moment))

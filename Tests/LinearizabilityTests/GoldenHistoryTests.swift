@@ -53,10 +53,11 @@ import Testing
 
   @Test("Where the steps do not suffice, nothing is claimed")
   func undecided() throws {
+    // Each value twice, or it would be decided without a search.
     var steps: [Step] = []
-    for value in 0..<8 { steps.append(.set("\(value)", 0, 100)) }
-    for value in [3, 5, 1, 7] { steps.append(.get("\(value)", 0, 100)) }
-    steps.append(.get("5", 200, 201))
+    for value in 0..<8 { steps.append(.set("\(value % 4)", 0, 100)) }
+    for value in [3, 2, 1] { steps.append(.get("\(value)", 0, 100)) }
+    steps.append(.get("2", 200, 201))
     let checker = LinearizabilityChecker(stepLimit: 10)
     #expect(checker.check(try history(steps)).verdict == .undecided(key: "x"))
     #expect(try isLinearizable(steps))
@@ -113,9 +114,37 @@ import Testing
     Golden(
       name: "nested intervals (Herlihy and Wing's shape)", good: true,
       steps: [.set("0", 0, 1), .set("1", 2, 20), .get("1", 3, 6), .get("1", 5, 9)]),
+    Golden(
+      name: "a compare-and-set finds what was written", good: true,
+      steps: [.cas(nil, "1", 0, 1), .cas("1", "2", 2, 3), .get("2", 4, 5)]),
+    Golden(
+      name: "a compare-and-set is refused", good: true,
+      steps: [.set("1", 0, 1), .cas("2", "3", 2, 3, .unequal), .get("1", 4, 5)]),
+    Golden(
+      name: "an unknown write that nobody read explains why a compare-and-set was refused",
+      good: true,
+      steps: [.set("1", 0, 1), .set("2", 2, 3, .unknown), .cas("1", "3", 4, 5, .unequal)]),
+    Golden(
+      name: "an unknown compare-and-set took effect late", good: true,
+      steps: [.set("1", 0, 1), .cas("1", "2", 2, 3, .unknown), .get("1", 4, 5), .get("2", 6, 7)]),
+    Golden(
+      name: "of two compare-and-sets at the same time one is refused", good: true,
+      steps: [.set("1", 0, 1), .cas("1", "2", 2, 9), .cas("1", "3", 2, 9, .unequal)]),
   ]
 
   static let bad: [Golden] = [
+    Golden(
+      name: "two compare-and-sets find the same value", good: false,
+      steps: [.set("1", 0, 1), .cas("1", "2", 2, 9), .cas("1", "3", 2, 9)]),
+    Golden(
+      name: "a compare-and-set is refused for no reason", good: false,
+      steps: [.set("1", 0, 1), .cas("1", "2", 2, 3, .unequal), .get("1", 4, 5)]),
+    Golden(
+      name: "a refused compare-and-set has taken effect", good: false,
+      steps: [.set("1", 0, 1), .cas("2", "3", 2, 3, .unequal), .get("3", 4, 5)]),
+    Golden(
+      name: "an unknown compare-and-set took effect on another value", good: false,
+      steps: [.set("1", 0, 1), .cas("5", "2", 2, 3, .unknown), .get("2", 6, 7)]),
     Golden(name: "a value from nowhere", good: false, steps: [.get("1", 0, 1)]),
     Golden(
       name: "a value before it was written", good: false,

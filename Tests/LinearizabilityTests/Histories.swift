@@ -5,6 +5,7 @@ struct Step {
   var kind: HistoryOperation.Kind
   var key = "x"
   var value: String?
+  var condition = HistoryOperation.Condition.always
   var version: UInt64 = 0
   var invoked: Int64
   var returned: Int64
@@ -25,6 +26,16 @@ struct Step {
     Step(kind: .delete, invoked: invoked, returned: returned, outcome: outcome)
   }
 
+  /// A compare-and-set that was answered, or not.
+  static func cas(
+    _ expected: String?, _ value: String, _ invoked: Int64, _ returned: Int64,
+    _ outcome: HistoryOperation.Outcome = .ok
+  ) -> Step {
+    var step = set(value, invoked, returned, outcome)
+    step.condition = .holds(expected)
+    return step
+  }
+
   /// A get; nil: not found.
   static func get(_ value: String?, _ invoked: Int64, _ returned: Int64, key: String = "x") -> Step
   {
@@ -39,7 +50,8 @@ func history(_ steps: [Step]) throws -> History {
   for (number, step) in steps.enumerated() {
     try history.append(
       client: UInt64(number % 5 + 1), sequence: UInt64(number), kind: step.kind, key: step.key,
-      value: step.value, version: step.version, invoked: step.invoked, returned: step.returned,
+      value: step.value, condition: step.condition, version: step.version, invoked: step.invoked,
+      returned: step.returned,
       outcome: step.outcome)
   }
   return history
@@ -54,7 +66,7 @@ func isLinearizable(_ steps: [Step]) throws -> Bool {
 /// The definition, tried out: is there an order of the operations of one key that respects real
 /// time and the register, with each unanswered write in or out? For a handful of operations.
 func bruteForceIsLinearizable(_ steps: [Step]) -> Bool {
-  let certain = steps.filter { $0.outcome == .ok || $0.outcome == .notFound }
+  let certain = steps.filter(\.outcome.isCertain)
   let optional = steps.filter { $0.outcome == .unknown && $0.kind != .get }
   for choice in 0..<(1 << optional.count) {
     let taken = optional.indices.filter { choice >> $0 & 1 == 1 }.map { index in
@@ -73,6 +85,12 @@ private func hasOrder(_ remaining: [Step], state: String?) -> Bool {
   for (index, step) in remaining.enumerated() where step.invoked <= firstReturn {
     var rest = remaining
     rest.remove(at: index)
+    if case .holds(let expected) = step.condition {
+      let isEqual = expected == state
+      guard isEqual == (step.outcome != .unequal) else { continue }
+      if hasOrder(rest, state: isEqual ? step.value : state) { return true }
+      continue
+    }
     switch step.kind {
     case .get where step.value == state:
       if hasOrder(rest, state: state) { return true }

@@ -19,6 +19,24 @@ import Testing
     #expect(history.operations[1].value == History.absent)
   }
 
+  @Test("A compare-and-set is read, with what it expects")
+  func compareAndSet() throws {
+    let history = try HistoryReader.history(
+      of: """
+        {"client":1,"seq":1,"op":"cas","key":"k","expected":"a","value":"b","invoke_ns":5,"return_ns":9,"outcome":"ok"}
+        {"client":1,"seq":2,"op":"cas","key":"k","expected":null,"value":"b","invoke_ns":5,"return_ns":9,"outcome":"unequal"}
+        """)
+    let operations = history.operations
+    #expect(operations.allSatisfy { $0.kind == .set && $0.isConditional })
+    #expect(history.values[operations[0].expected] == "a")
+    #expect(operations[1].expected == History.absent && operations[1].outcome == .unequal)
+    #expect(
+      operations.map(history.description(of:)) == [
+        "[5 .. 9] client 1 #1 set k = \"b\" if it is \"a\"",
+        "[5 .. 9] client 1 #2 set k = \"b\" if it is nothing -> it is not",
+      ])
+  }
+
   static let right =
     #"{"client":1,"seq":1,"op":"set","key":"k","value":"v","version":1,"invoke_ns":1,"return_ns":2,"outcome":"ok"}"#
 
@@ -26,12 +44,16 @@ import Testing
     "A wrong line is named, with what was expected",
     arguments: [
       ("", "expected an object such as {\"client\":1,...}, found '[]' in column 1", "[]"),
-      (#""op":"set""#, #"one of "get", "set", "delete", found "put""#, #""op":"put""#),
+      (#""op":"set""#, #"one of "get", "set", "delete", "cas", found "put""#, #""op":"put""#),
       (#""outcome":"ok""#, #"one of "ok", "not_found", "unknown", "failed""#, #""outcome":"x""#),
       (#""invoke_ns":1"#, #"expected "invoke_ns" to be an integer"#, #""invoke_ns":"1""#),
       (#""invoke_ns":1"#, #"expected "invoke_ns" to be an integer"#, #""invoke_ns":1.5"#),
       (#""key":"k","#, #"expected a field "key""#, ""),
       (#""value":"v","#, "expected that a set has a value", ""),
+      (
+        #""outcome":"ok""#, "expected that only a compare-and-set is refused as unequal",
+        #""outcome":"unequal""#
+      ),
       (#""return_ns":2,"#, #"expected a field "return_ns""#, ""),
       (#""return_ns":2"#, "return_ns is not before invoke_ns", #""return_ns":0"#),
       (
