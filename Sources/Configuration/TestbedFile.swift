@@ -46,6 +46,8 @@ public struct TestbedFile: Sendable, Equatable {
     public var rate: Double?
     /// `transitions_every_ms`: how often a key is promoted or demoted by force; 0: never.
     public var transitionsEveryMilliseconds: Int
+    /// `pinned`: each process stays on one processor, in turns.
+    public var pinned: Bool
     /// `time_limit_s` for the whole recording.
     public var timeLimit: Int
     /// `seed` of keys, kinds and transitions.
@@ -158,6 +160,7 @@ extension TestbedFile.Scenario {
     deleteShare = reader.number("delete_share", 0...1) ?? 0.05
     rate = reader.number("rate", 1...1_000_000)
     transitionsEveryMilliseconds = reader.integer("transitions_every_ms", 0...60_000) ?? 0
+    pinned = reader.bool("pinned") ?? false
     timeLimit = reader.integer("time_limit_s", 1...3600) ?? 120
     seed = UInt64(reader.integer("seed", 0...Int.max) ?? 1)
     if readShare + deleteShare > 1 {

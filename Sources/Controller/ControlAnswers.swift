@@ -68,7 +68,7 @@ extension ControllerLoop {
       hotKeys: state.keys.count, inTransition: state.inTransition, movingSlots: state.movingSlots,
       takeOver: state.takeOver, serversAlive: state.servers.count { $0.phase == .alive },
       servers: state.servers.count,
-      totals: state.totals, counters: counters())
+      totals: state.totals, counters: counters(), packetsByProcessor: plane.packetsByProcessor())
   }
 
   /// With what the directory says of it at this moment.

@@ -86,9 +86,9 @@ public final class ControlClient: Sendable {
         return try receiveLine(&rest)
       }
     }
-    let answered = Data(try result.get())
-    guard let answer = try? ControlCoding.decoder().decode(ControlAnswer.self, from: answered)
-    else { throw .notUnderstood(socket: socket) }
+    guard let answer = ControlAnswer(line: try result.get()) else {
+      throw .notUnderstood(socket: socket)
+    }
     guard answer.ok else { throw .refused(answer.error ?? "no reason given") }
     return answer
   }

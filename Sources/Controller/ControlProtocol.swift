@@ -37,7 +37,7 @@ public struct ControlRequest: Sendable, Equatable, Codable {
   }
 
   /// Reads one line; the error says what is wrong with it.
-  init(line: some DataProtocol) throws(ControlProblem) {
+  package init(line: some Sequence<UInt8>) throws(ControlProblem) {
     do {
       self = try ControlCoding.decoder().decode(ControlRequest.self, from: Data(line))
     } catch DecodingError.dataCorrupted(let context) where context.codingPath.isEmpty {
@@ -59,7 +59,7 @@ public struct ControlRequest: Sendable, Equatable, Codable {
   }
 
   /// The key that is meant.
-  func keyBytes() throws(ControlProblem) -> [UInt8] {
+  package func keyBytes() throws(ControlProblem) -> [UInt8] {
     switch (key, keyHex) {
     case (let key?, nil):
       return try checked(Array(key.utf8))
@@ -106,8 +106,8 @@ enum ControlCoding {
 }
 
 /// Why a request is refused, in words.
-struct ControlProblem: Error, Equatable {
-  let text: String
+package struct ControlProblem: Error, Equatable {
+  package let text: String
   init(_ text: String) { self.text = text }
 }
 
@@ -133,8 +133,15 @@ public struct ControlAnswer: Sendable, Equatable, Codable {
     return answer
   }
 
+  /// Reads one line, without its end; nil: it is not an answer.
+  package init?(line: some Sequence<UInt8>) {
+    guard let answer = try? ControlCoding.decoder().decode(ControlAnswer.self, from: Data(line))
+    else { return nil }
+    self = answer
+  }
+
   /// One line of JSON, its end included.
-  func line() -> [UInt8] {
+  package func line() -> [UInt8] {
     guard let data = try? ControlCoding.encoder().encode(self) else {
       return Array("{\"error\":\"the answer cannot be written\",\"ok\":false}\n".utf8)
     }
@@ -173,6 +180,8 @@ public struct ControlStatus: Sendable, Equatable, Codable {
   public var totals: ControllerTotals
   /// Packets since the start, by what they were counted as; `drop_...`: not sent on.
   public var counters: [String: UInt64]
+  /// Packets since the start, by the number of the processor that has handled them.
+  public var packetsByProcessor: [UInt64]
 }
 
 /// One hot key.

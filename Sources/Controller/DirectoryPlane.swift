@@ -16,6 +16,8 @@ package protocol DirectoryPlane: AnyObject, Sendable {
   func awaitGrace()
   /// Packets by the name of what they were counted as.
   func packetCounts() -> [(name: String, packets: UInt64)]
+  /// Packets by the processor that has handled them.
+  func packetsByProcessor() -> [UInt64]
   /// For each of the 32 servers four counts: reads, writes and copies sent there, and replies.
   func steeredCounts() -> [UInt64]
 }

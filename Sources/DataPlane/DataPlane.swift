@@ -191,6 +191,17 @@ public final class DataPlane: Sendable {
       })
   }
 
+  /// How many packets each processor of this host has handled since the program was loaded.
+  public func packetsByProcessor() -> [UInt64] {
+    processorStates().map { cpu in
+      withUnsafeBytes(of: cpu.counters) { raw in
+        let counters = raw.bindMemory(to: UInt64.self).prefix(Int(COUNTERS.rawValue))
+        // A sample that is lost is counted beside its packet.
+        return counters.reduce(0, +) - counters[Int(COUNTER_SAMPLE_LOST.rawValue)]
+      }
+    }
+  }
+
   /// What was steered to each of the 32 servers and came from it, since the program was loaded.
   public func serverCounts() -> [ServerCounts] {
     let flat = total { cpu in

@@ -31,13 +31,18 @@ extension DataPlane {
     guard code == 0 else { throw .from(code: errno, doing: "set the processors' state") }
   }
 
-  /// Sums what `values` picks of each processor's state.
-  func total(_ values: (plane_cpu) -> [UInt64]) -> [UInt64] {
+  /// The state of each processor.
+  func processorStates() -> [plane_cpu] {
     var state = [plane_cpu](repeating: plane_cpu(), count: loaded.processors)
     var key: UInt32 = 0
     // It cannot fail: the map is an array, and the key is its first.
     _ = bpf_map_lookup_elem(loaded.map("processors"), &key, &state)
-    return state.map(values).reduce(into: []) { sum, part in
+    return state
+  }
+
+  /// Sums what `values` picks of each processor's state.
+  func total(_ values: (plane_cpu) -> [UInt64]) -> [UInt64] {
+    processorStates().map(values).reduce(into: []) { sum, part in
       if sum.isEmpty {
         sum = part
       } else {

@@ -59,6 +59,8 @@ public struct ScenarioReport: Sendable, Equatable, Encodable {
   public var demotions = 0
   /// Transitions that the controller gave up.
   public var givenUp = 0
+  /// Packets that each processor has handled in the data plane, if the recorders were pinned.
+  public var packetsByProcessor: [UInt64] = []
   public var verdict = Verdict.undecided
   /// The key that the verdict is about, if it is not a good one, and its contradictory operations.
   public var key: String?
@@ -90,6 +92,7 @@ extension ScenarioReport {
       "\(promotions) promotions, \(demotions) demotions, \(givenUp) given up",
       "history: \(history)",
     ]
+    if !packetsByProcessor.isEmpty { lines.append("packets: \(packetsText)") }
     if !faults.isEmpty { lines += faultLines }
     switch verdict {
     case .linearizable: lines.append("linearizable: yes, every key")
@@ -104,6 +107,11 @@ extension ScenarioReport {
 }
 
 extension ScenarioReport {
+  private var packetsText: String {
+    packetsByProcessor.enumerated().filter { $0.element > 0 }
+      .map { "\($0.element) on processor \($0.offset)" }.joined(separator: ", ")
+  }
+
   private var faultLines: [String] {
     var lines = ["longest time without service, in ms:"]
     lines.append("     all  struck server  hot keys  worst key")

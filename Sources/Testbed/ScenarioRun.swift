@@ -48,8 +48,9 @@ public struct ScenarioRun {
     history: String, progress: (String) -> Void = { _ in }
   ) throws(TestbedError) -> ScenarioReport {
     var report = ScenarioReport(history: history, name: bed.name)
+    let pinned = try PinnedRecorders(scenario, on: bed)
     let start = MonotonicClock.now
-    let recorders = try startRecorders()
+    let recorders = try startRecorders(pinned)
     var schedule = FaultSchedule(faults, start: start)
     try record(recorders, since: start, &schedule, progress)
     report.duration = Double(MonotonicClock.now - start) / 1e9
@@ -57,6 +58,7 @@ public struct ScenarioRun {
     if let last = try? bed.ask(.status).status { totals.take(last) }
     (report.promotions, report.demotions) = (totals.sum.promotions, totals.sum.demotions)
     report.givenUp = totals.sum.givenUp
+    try pinned?.finish(&report, on: bed)
     progress("checking")
     try merge(into: history)
     let recorded = try check(&report)
@@ -68,9 +70,9 @@ public struct ScenarioRun {
 
   private func part(_ number: Int) -> String { "\(bed.folder)/history-\(number).jsonl" }
 
-  private mutating func startRecorders() throws(TestbedError) -> [(
-    role: String, child: ChildProcess
-  )] {
+  private mutating func startRecorders(
+    _ pinned: PinnedRecorders?
+  ) throws(TestbedError) -> [(role: String, child: ChildProcess)] {
     let clients = bed.layout.clients
     // With a duration, operations are not what ends it.
     let each =
@@ -78,7 +80,8 @@ public struct ScenarioRun {
       ? (scenario.operations + scenario.processes - 1) / scenario.processes : 10_000_000
     var recorders: [(role: String, child: ChildProcess)] = []
     for number in 0..<scenario.processes {
-      var arguments = [
+      var arguments = pinned?.prefix(ofRecorder: number) ?? []
+      arguments += [
         bed.executable, "load", "--json", "--rack", "\(TestbedLayout.rackAddress)",
         "--history", part(number), "--operations", "\(each)", "--clients", "\(scenario.clients)",
         "--first-client", "\(number * scenario.clients)", "--key-prefix", Self.keyPrefix,

@@ -48,6 +48,7 @@ private let good = """
     #expect(scenario.operations == 200_000)
     #expect(scenario.deleteShare == 0.1)
     #expect(scenario.rate == nil)
+    #expect(!scenario.pinned)
   }
 
   @Test func `A rack without anything to do needs three lines`() throws {

@@ -110,6 +110,7 @@ struct ControlSocketTests {
     reader.write(String(repeating: "x", count: ControlReaders.lineLengthMax + 1))
     #expect(reader.lines(2) == ["{\"error\":\"a request has at most 4096 bytes\",\"ok\":false}"])
     #expect(try controller.status().rack == "test")
+    #expect(try controller.status().packetsByProcessor == [3, 4])
   }
 
   @Test("A request may come byte by byte, and several at once")

@@ -78,7 +78,8 @@ struct ControlTablesTests {
       generation: 99, serving: true, automatic: true, quiet: true, rate: 123_456,
       sampleInterval: 4, hotKeys: 8, inTransition: 0, movingSlots: false, serversAlive: 7,
       servers: 8, totals: totals,
-      counters: ["hot_read": 10, "pass": 0, "drop_malformed": 2, "drop_bypass": 1])
+      counters: ["hot_read": 10, "pass": 0, "drop_malformed": 2, "drop_bypass": 1],
+      packetsByProcessor: [9, 4])
     #expect(
       ControlTables.status(status) == """
         rack         demo at 10.0.0.1:18516

@@ -35,6 +35,8 @@ final class FakePlane: DirectoryPlane {
     [("hot_read", 5), ("drop_malformed", 2)]
   }
 
+  func packetsByProcessor() -> [UInt64] { [3, 4] }
+
   /// Different everywhere, so that mixing them up shows.
   func steeredCounts() -> [UInt64] { (0..<128).map { 1000 + UInt64($0) } }
 }
