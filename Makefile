@@ -9,7 +9,7 @@ SWIFT_FLAGS := -c release -Xswiftc -enable-testing
 SWIFT := swift build $(SWIFT_FLAGS)
 export SWIFT_FLAGS
 BINARY := .build/release/hotrack
-C_FILES := $(wildcard bpf/*.h bpf/*.c bpf/*/*.c bpf/*/*.h Sources/C*/*.c Sources/C*/*.h Sources/C*/include/*.h Tests/C*/*.c Tests/C*/include/*.h)
+C_FILES := $(wildcard fuzz/*.c fuzz/Main/*.c bpf/*.h bpf/*.c bpf/*/*.c bpf/*/*.h Sources/C*/*.c Sources/C*/*.h Sources/C*/include/*.h Tests/C*/*.c Tests/C*/include/*.h)
 
 .PHONY: help
 help: ## Show this list
@@ -39,11 +39,16 @@ models: deps ## Check the SPIN models of the protocol, and that each variant wit
 faults: build ## Break a real rack in every way (about 25 minutes) and write docs/testing.md
 	dev/run-faults
 
+.PHONY: fuzz
+fuzz: deps ## Fuzz every decoder for a minute each (dev/run-fuzzers says how for longer)
+	dev/run-fuzzers
+
 .PHONY: soak
-soak: build ## Simulate 100,000 racks and stores, then repeat the linearizability run ten times
+soak: build ## Simulate 100,000 racks and stores, repeat the linearizability run, millions of packets on one key
 	$(BINARY) simulate --seeds 1..100000 --jobs $$(nproc)
 	$(BINARY) simulate store --seeds 1..100000 --jobs $$(nproc)
 	for run in {1..10}; do $(BINARY) testbed run testbed/linearizability.toml; done
+	$(BINARY) testbed run testbed/one-key.toml --operations 2000000
 
 .PHONY: bench
 bench: build ## Measure everything (about an hour) and write docs/performance.md
@@ -51,12 +56,12 @@ bench: build ## Measure everything (about an hour) and write docs/performance.md
 
 .PHONY: format
 format: deps ## Format Swift and C in place
-	swift format --in-place --parallel --recursive Package.swift Sources Tests Plugins
+	swift format --in-place --parallel --recursive Package.swift Sources Tests Plugins fuzz/Targets
 	clang-format -i $(C_FILES)
 
 .PHONY: lint
 lint: deps ## Check the formatting, without changing anything
-	swift format lint --strict --parallel --recursive Package.swift Sources Tests Plugins
+	swift format lint --strict --parallel --recursive Package.swift Sources Tests Plugins fuzz/Targets
 	clang-format --dry-run --Werror $(C_FILES)
 
 .PHONY: dist

@@ -201,7 +201,10 @@ private let socketExpected = "an absolute path of at most 107 bytes"
 private let interfaceExpected = "the name of a network interface, at most 15 characters"
 
 private func isAbsolutePath(_ text: String) -> Bool {
-  text.hasPrefix("/") && !text.contains("\0") && !text.contains("\"") && !text.contains("\\")
+  text.hasPrefix("/")
+    && text.utf8.allSatisfy {
+      $0 >= 0x20 && $0 != 0x7f && $0 != UInt8(ascii: "\"") && $0 != UInt8(ascii: "\\")
+    }
 }
 private func isSocketPath(_ text: String) -> Bool { isAbsolutePath(text) && text.utf8.count <= 107 }
 private func isInterfaceName(_ text: String) -> Bool {

@@ -154,6 +154,8 @@ private let good = """
   @Test(arguments: [
     ("[rack\nname = 1", 1), ("[rack]\nname = \"a\nport = 3", 2), ("a = 1\nb = 2\na = 3", 3),
     ("[rack]\nport = 99999999999999999999", 2), ("x = [1, 2", 1),
+    // Headers that the parser does not survive.
+    ("a = 1\n[\nb = 2", 2), ("a = 1\n [[ =", 2), ("[\u{e9}]", 1), ("[#", 1), ("[", 1),
   ])
   func `A syntax error is named with line and column`(text: String, line: Int) throws {
     let error = #expect(throws: ConfigurationError.self) {

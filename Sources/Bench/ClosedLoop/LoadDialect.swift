@@ -7,14 +7,23 @@ public enum LoadOperation: String, Sendable, Codable, CaseIterable {
 }
 
 /// A request of a closed load.
-struct ClosedRequest {
+package struct ClosedRequest {
   /// Counts the requests of its lane from 1; 0: no request.
-  var number: UInt64 = 0
-  var operation = LoadOperation.get
+  var number: UInt64
+  var operation: LoadOperation
   /// Its key: a place in `LoadMaterial`.
-  var key = 0
+  var key: Int
   /// When it was handed to the kernel, or just before.
-  var sentAt: UInt64 = 0
+  var sentAt: UInt64
+
+  package init(
+    number: UInt64 = 0, operation: LoadOperation = .get, key: Int = 0, sentAt: UInt64 = 0
+  ) {
+    self.number = number
+    self.operation = operation
+    self.key = key
+    self.sentAt = sentAt
+  }
 }
 
 /// A protocol over UDP as a closed load speaks it. One client is one *lane*: a socket with its
@@ -38,15 +47,15 @@ protocol LoadDialect {
 }
 
 /// The keys and the value that a load sends, made beforehand.
-final class LoadMaterial {
-  let count: Int
+package final class LoadMaterial {
+  package let count: Int
   let keyLength: Int
   /// One for all keys.
   let value: UnsafeRawBufferPointer
   private let keys: UnsafeMutableRawPointer
 
   /// `count` keys as in "k00000042", with as many digits as make `keyLength` bytes.
-  init(count: Int, keyLength: Int, valueLength: Int) {
+  package init(count: Int, keyLength: Int, valueLength: Int) {
     let space = KeySpace(count: count, digits: keyLength - 1, seed: 1)
     self.count = count
     self.keyLength = space.keyLength

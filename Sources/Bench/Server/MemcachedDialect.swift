@@ -2,7 +2,7 @@ internal import Sockets
 
 /// memcached's text protocol over UDP (doc/protocol.txt of memcached): an eight-byte frame header of
 /// request id, datagram number, number of datagrams and zero, then the command.
-struct MemcachedDialect: LoadDialect {
+package struct MemcachedDialect: LoadDialect {
   static let numberMask: UInt64 = 0xffff
   private static let frameLength = 8
 
@@ -16,7 +16,7 @@ struct MemcachedDialect: LoadDialect {
   private let settings: Bytes
   private let finish = Bytes("\r\nEND\r\n")
 
-  init(_ material: LoadMaterial) {
+  package init(_ material: LoadMaterial) {
     self.material = material
     settings = Bytes(" 0 0 \(material.value.count)\r\n")
     answerSettings = Bytes(" 0 \(material.value.count)\r\n")
@@ -46,7 +46,7 @@ struct MemcachedDialect: LoadDialect {
     return length
   }
 
-  mutating func decode(_ datagram: UnsafeRawBufferPointer) -> UInt64? {
+  package mutating func decode(_ datagram: UnsafeRawBufferPointer) -> UInt64? {
     guard datagram.count > Self.frameLength else { return nil }
     // An answer in several datagrams is not one that this load asks for.
     guard UInt16(bigEndian: datagram.loadUnaligned(fromByteOffset: 4, as: UInt16.self)) == 1 else {
@@ -57,7 +57,7 @@ struct MemcachedDialect: LoadDialect {
 
   func number(of reply: UInt64) -> UInt64 { reply }
 
-  func isRight(
+  package func isRight(
     _ reply: UInt64, _ datagram: UnsafeRawBufferPointer, to request: ClosedRequest
   ) -> Bool {
     guard request.operation == .get else {
