@@ -133,7 +133,9 @@ private final class FuzzedRack {
     handle(.tick(now: now, entries: readings, nextVersion: memory.nextVersion))
   }
 
+  /// Shells refuse keys without a byte before the core sees them.
   func command(_ which: UInt8, key: [UInt8]) {
+    guard !key.isEmpty else { return }
     let hash = KeyHash.of(key, seed: 7)
     let commands: [ControllerCommand] = [
       .promote(keyHash: hash, key: key), .demote(keyHash: hash), .demoteAll,
@@ -143,6 +145,7 @@ private final class FuzzedRack {
   }
 
   func sample(key: [UInt8], weight: UInt32) {
+    guard !key.isEmpty else { return }
     handle(
       .sample(
         keyHash: KeyHash.of(key, seed: 7), key: key, operation: weight & 1 == 0 ? .get : .set,
