@@ -52,6 +52,8 @@ let package = Package(
     .target(name: "CHotrack", cSettings: cSettings),
     .target(name: "CSockets", cSettings: cSettings),
     .systemLibrary(name: "CXXHash", pkgConfig: "libxxhash", providers: [.apt(["libxxhash-dev"])]),
+    .systemLibrary(
+      name: "CRocksDB", pkgConfig: "rocksdb", providers: [.apt(["librocksdb-dev"])]),
     .systemLibrary(name: "CBPF", pkgConfig: "libbpf", providers: [.apt(["libbpf-dev"])]),
 
     // Protocol: pure, no input or output.
@@ -77,6 +79,7 @@ let package = Package(
     module("Sockets", uses: ["CSockets"]),
     module(
       "DataPlane", uses: ["CBPF", "CHotrack", "Directory", "Wire"], plugins: ["CompileBPF"]),
+    module("RocksDB", uses: ["CRocksDB"]),
     module("HotrackClient", uses: ["ClientCore", "Sockets", "Wire"]),
     module("Server", uses: ["ServerCore", "Sockets", "Wire", log]),
     module(
@@ -150,6 +153,7 @@ let package = Package(
       dependencies: ["CHotrack", "CIsolation", "DataPlane", "Directory", "DirectoryRace", "Wire"],
       swiftSettings: swiftSettings, plugins: ["CompileBPF"]),
     tests("Sockets"),
+    tests("RocksDB"),
     tests("HotrackClient", uses: ["ClientCore", "ScriptedRack", "Sockets", "Wire"]),
     tests("Server", uses: ["Directory", "HotrackClient", "ServerCore", "Sockets", "Wire", log]),
     tests(
