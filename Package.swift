@@ -76,6 +76,7 @@ let package = Package(
       ]),
 
     // Shells: the cores on sockets, clocks and maps.
+    module("SegmentLog", uses: ["CXXHash"]),
     module("Sockets", uses: ["CSockets"]),
     module(
       "DataPlane", uses: ["CBPF", "CHotrack", "Directory", "Wire"], plugins: ["CompileBPF"]),
@@ -145,6 +146,7 @@ let package = Package(
     tests("Workload", uses: ["CAllocations"]),
     tests("StoreState"),
     tests("Paxos", uses: ["StoreState"]),
+    tests("SegmentLog"),
     tests("Linearizability", exclude: ["etcd"]),
     tests("Simulation", uses: ["Linearizability", "Directory", "Wire"]),
     .target(name: "CIsolation", path: "Tests/CIsolation", cSettings: cSettings),
