@@ -81,8 +81,11 @@ let package = Package(
     module(
       "DataPlane", uses: ["CBPF", "CHotrack", "Directory", "Wire"], plugins: ["CompileBPF"]),
     module("RocksDB", uses: ["CRocksDB"]),
+    module("DurableStore", uses: ["RocksDB", "Storage", "Wire"]),
     module("HotrackClient", uses: ["ClientCore", "Sockets", "Wire"]),
-    module("Server", uses: ["ServerCore", "Sockets", "Wire", log]),
+    module(
+      "Server",
+      uses: ["DurableStore", "RocksDB", "ServerCore", "Sockets", "Storage", "Wire", log]),
     module(
       "Controller", uses: ["ControllerCore", "DataPlane", "Directory", "Sockets", "Wire", log]),
     module("LoadGenerator", uses: ["Workload", "ClientCore", "Wire", "Sockets", histogram]),
@@ -156,6 +159,7 @@ let package = Package(
       swiftSettings: swiftSettings, plugins: ["CompileBPF"]),
     tests("Sockets"),
     tests("RocksDB"),
+    tests("DurableStore", uses: ["RocksDB", "ServerCore", "Storage", "Wire"]),
     tests("HotrackClient", uses: ["ClientCore", "ScriptedRack", "Sockets", "Wire"]),
     tests("Server", uses: ["Directory", "HotrackClient", "ServerCore", "Sockets", "Wire", log]),
     tests(

@@ -49,6 +49,8 @@ struct directory_notes {
   struct plane_layout layout;
   __u64 loss_generation; /* of the newest loss of a server; 0: none */
   __u32 losing;          /* bit per server whose loss is being dealt with */
+  __u32 away;            /* bit per server that is waited for: it will have what it had */
+  __u32 durable;         /* bit per server whose state outlives its process */
   __u32 reserved;
   struct directory_ban bans[DIRECTORY_BANS];
 };

@@ -202,14 +202,16 @@ struct hotrack_learn_body {
 } __attribute__((packed));
 _Static_assert(sizeof(struct hotrack_learn_body) == 24, "learn body length");
 
-/* The value of a PROBE_ACK: totals since the server's start. */
+/* The value of a PROBE_ACK: totals since the server's start, and what it says of its storage. */
 struct hotrack_probe_body {
   __be64 keys;
   __be64 reads;
   __be64 writes;
   __be64 copies_stored;
-  __be64 refused; /* requests answered with anything but ok and not found */
+  __be64 refused;    /* requests answered with anything but ok and not found */
+  __be64 recovered;  /* incarnation whose state it has recovered, until it is admitted; 0: none */
+  __be64 conditions; /* 1: durable, 2: full, 4: records of what it has recovered are damaged */
 } __attribute__((packed));
-_Static_assert(sizeof(struct hotrack_probe_body) == 40, "probe body length");
+_Static_assert(sizeof(struct hotrack_probe_body) == 56, "probe body length");
 
 #endif

@@ -35,6 +35,8 @@ public struct PolicySettings: Sendable, Equatable {
   public var probeMilliseconds: Int?
   /// `server_timeout_ms`: until a server that does not answer counts as lost.
   public var serverTimeoutMilliseconds: Int?
+  /// `return_timeout_ms`: until a server with durable storage that does not answer counts as lost.
+  public var returnTimeoutMilliseconds: Int?
   /// `start_timeout_ms`: until the rack serves without the servers that have not answered yet.
   public var startTimeoutMilliseconds: Int?
   /// `transition_timeout_ms`: until a transition is given up.
@@ -72,6 +74,7 @@ public struct PolicySettings: Sendable, Equatable {
     watchedKeys = reader.integer("watched_keys", 16...1_000_000)
     probeMilliseconds = reader.integer("probe_ms", 1...60_000)
     serverTimeoutMilliseconds = reader.integer("server_timeout_ms", 10...3_600_000)
+    returnTimeoutMilliseconds = reader.integer("return_timeout_ms", 10...86_400_000)
     startTimeoutMilliseconds = reader.integer("start_timeout_ms", 10...3_600_000)
     transitionTimeoutMilliseconds = reader.integer("transition_timeout_ms", 10...60_000)
     floorIntervalMilliseconds = reader.integer("floor_interval_ms", 0...3_600_000)
@@ -94,6 +97,7 @@ public struct PolicySettings: Sendable, Equatable {
       ("copies_max", copiesMax), ("choice", choice), ("samples_per_second", samplesPerSecond),
       ("watched_keys", watchedKeys), ("probe_ms", probeMilliseconds),
       ("server_timeout_ms", serverTimeoutMilliseconds),
+      ("return_timeout_ms", returnTimeoutMilliseconds),
       ("start_timeout_ms", startTimeoutMilliseconds),
       ("transition_timeout_ms", transitionTimeoutMilliseconds),
       ("floor_interval_ms", floorIntervalMilliseconds),

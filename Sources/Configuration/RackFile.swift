@@ -196,11 +196,11 @@ extension RackFile.Server {
 }
 
 let plainNameExpected = "a name of 1 to 32 lower-case letters, digits and dashes"
-private let pathExpected = "an absolute path"
+let pathExpected = "an absolute path"
 private let socketExpected = "an absolute path of at most 107 bytes"
 private let interfaceExpected = "the name of a network interface, at most 15 characters"
 
-private func isAbsolutePath(_ text: String) -> Bool {
+func isAbsolutePath(_ text: String) -> Bool {
   text.hasPrefix("/")
     && text.utf8.allSatisfy {
       $0 >= 0x20 && $0 != 0x7f && $0 != UInt8(ascii: "\"") && $0 != UInt8(ascii: "\\")

@@ -54,6 +54,14 @@ public struct TestbedFile: Sendable, Equatable {
     public var seed: UInt64
   }
 
+  /// What `engine` may say.
+  public enum Engine: String, Sendable, CaseIterable, CustomStringConvertible {
+    case memory
+    case rocksdb
+
+    public var description: String { "\"\(rawValue)\"" }
+  }
+
   /// `name`: part of the names of namespaces.
   public var name: String
   /// `servers`, 1...32.
@@ -67,6 +75,12 @@ public struct TestbedFile: Sendable, Equatable {
   /// `gather_us`: real servers serve at most so often, all that has come meanwhile; 0: each request
   /// at once.
   public var gatherMicroseconds = 0
+  /// `engine`: where servers keep their keys, "memory" or "rocksdb".
+  public var engine = Engine.memory
+  /// `data`: for "rocksdb", a directory on a disk. The servers' data is in a folder of it that has the
+  /// testbed's name, which is made when the testbed comes up and removed when it goes down. nil:
+  /// /var/tmp/hotrack-testbed.
+  public var data: String?
   /// `hash_seed` of the key hash, which decides which server is home of which key.
   public var hashSeed: UInt64
   /// `buckets` of the directory; nil: the default.
@@ -111,6 +125,14 @@ public struct TestbedFile: Sendable, Equatable {
     capacity = bed?.integer("capacity", 10...1_000_000)
     oneProcess = bed?.bool("one_process") ?? false
     gatherMicroseconds = bed?.integer("gather_us", 0...10_000) ?? 0
+    engine =
+      bed?.string("engine", Engine.allCases.map(\.description).joined(separator: " or ")) {
+        Engine(rawValue: $0) != nil
+      }.flatMap { Engine(rawValue: $0) } ?? .memory
+    data = bed?.string("data", pathExpected, isAbsolutePath)
+    if let data, engine == .memory {
+      bed?.wrong("data", shown: data, "nothing, unless engine is \"rocksdb\"")
+    }
     hashSeed = UInt64(bed?.integer("hash_seed", 0...Int.max) ?? 0)
     buckets = bed?.powerOfTwo("buckets", 1...(1 << 20))
     window = bed?.powerOfTwo("window", 16...(1 << 30))

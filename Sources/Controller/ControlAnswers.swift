@@ -97,7 +97,8 @@ extension ControllerLoop {
         readRate: rates.rate(4 * number), writeRate: rates.rate(4 * number + 1),
         copyRate: rates.rate(4 * number + 2), replyRate: rates.rate(4 * number + 3),
         reads: counts[4 * number], writes: counts[4 * number + 1],
-        copies: counts[4 * number + 2], replies: counts[4 * number + 3], refused: server.refused)
+        copies: counts[4 * number + 2], replies: counts[4 * number + 3], refused: server.refused,
+        storage: server.storage)
     }
   }
 }

@@ -251,6 +251,8 @@ public struct ControlServer: Sendable, Equatable, Codable {
   public var replies: UInt64
   /// Requests that it refused since its own start.
   public var refused: UInt64
+  /// Where it keeps its keys.
+  public var storage = ServerState.Storage.memory
 }
 
 /// A promotion that was completed, and when its steps were done (docs/protocol.md §8): nanoseconds of

@@ -35,7 +35,8 @@ public enum ControlTables {
     return table.text(
       servers.map { server in
         [
-          String(server.number), server.address, server.phase.rawValue,
+          String(server.number), server.address,
+          server.phase.rawValue + (server.storage == .full ? ", full" : ""),
           server.incarnation.allSatisfy { $0 == "0" } ? "-" : String(server.incarnation.prefix(8)),
           String(server.load), String(server.slots), count(Double(server.keys)),
           count(server.readRate), count(server.writeRate), count(server.replyRate),

@@ -280,8 +280,8 @@ package final class ControllerLoop {
         failure
         ?? .epochTooOld(
           path: options.stateFile, server: server, epoch: epoch, own: core.state.epoch)
-    case .serverLost, .serverOfNewerEpoch, .serverRenewed, .slotsMoved, .keyLost, .banned,
-      .banRefused:
+    case .serverLost, .serverAway, .serverStateRefused, .serverDamaged, .serverOfNewerEpoch,
+      .serverRenewed, .serverFull, .slotsMoved, .keyLost, .banned, .banRefused:
       log.warning("\(text)")
     case .takenOver(let takeOver):
       log.log(level: takeOver.missing.isEmpty ? .notice : .warning, "\(text)")
@@ -291,7 +291,7 @@ package final class ControllerLoop {
       log.info("\(text)")
       onServing()
       onServing = {}
-    case .serverAdmitted:
+    case .serverAdmitted, .serverBack:
       log.info("\(text)")
     }
   }

@@ -21,7 +21,7 @@ package final class EpochFile {
   private let lock: Int32
 
   private static let title = "hotrack state 1"
-  private static let lengthMax = 4096
+  private static let lengthMax = 16384
 
   /// Takes the lock; makes the directory if there is none.
   package init(path: String) throws(ControllerError) {

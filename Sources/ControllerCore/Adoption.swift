@@ -20,6 +20,7 @@ extension ControllerCore {
       found.bans.filter { $0.keyHash != 0 && $0.until > time }.map { ($0.keyHash, $0.until) }
     ) { max($0, $1) }
     bansNoted = found.bans
+    awayNoted = found.away
     adoptServers(found)
     let unfinished = adoptEntries(found)
     // From here on nothing that was sent or stamped before is as new.
@@ -41,6 +42,7 @@ extension ControllerCore {
       alive &= ~losing
       lose((0..<UInt8(WireLimits.serversMax)).filter { losing & bit($0) != 0 })
     }
+    noteAway()
     for index in servers.indices {
       servers[index].probesFrom = lastSequence
       probe(index)
@@ -55,10 +57,14 @@ extension ControllerCore {
     for index in servers.indices {
       let number = servers[index].number
       let known = found.servers[Int(number)]
+      servers[index].isNotedAsDurable = found.durable & bit(number) != 0
+      if servers[index].isNotedAsDurable { servers[index].totals.conditions = .durable }
       if found.alive & bit(number) != 0 {
         servers[index].phase = .alive
         servers[index].incarnation = known.incarnation
         servers[index].lastHeard = now
+      } else if found.away & bit(number) != 0, !faults.contains(.adoptionForgetsAway) {
+        adoptAway(index, known.incarnation)
       } else if known.incarnation != 0 {
         servers[index].phase = .lost
         servers[index].incarnation = known.incarnation
@@ -67,6 +73,18 @@ extension ControllerCore {
       place.incarnation = known.incarnation
       if place != known { publish(.setServer(number, place)) }
     }
+  }
+
+  /// Goes on waiting for a server. It may have returned in the meantime, and been believed: the
+  /// members tell under which name.
+  private mutating func adoptAway(_ index: Int, _ incarnation: UInt64) {
+    let starts = members.filter { $0.server == servers[index].number }.map(\.incarnation)
+    servers[index].phase = .away
+    servers[index].lastHeard = now
+    servers[index].isReturning = true
+    servers[index].predecessor = starts.first ?? incarnation
+    servers[index].incarnation = starts.last ?? incarnation
+    servers[index].admittedIncarnation = servers[index].incarnation
   }
 
   /// Takes the entries over as they are. Returns how many are in the middle of a transition.

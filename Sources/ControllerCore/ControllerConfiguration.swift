@@ -58,8 +58,11 @@ public struct ControllerTimes: Sendable {
   public var again: UInt64 = 200_000_000
   /// Between two probes of a server.
   public var probe: UInt64 = 100_000_000
-  /// Until a server that does not answer counts as lost.
+  /// Until a server that does not answer counts as lost; one whose state outlives its process, as
+  /// away.
   public var serverTimeout: UInt64 = 2_000_000_000
+  /// Until a server that is away counts as lost, counted from its last answer.
+  public var serverReturn: UInt64 = 30_000_000_000
   /// Until the rack serves without the servers that have not answered yet: what they alone hold of
   /// an earlier epoch is lost then.
   public var start: UInt64 = 10_000_000_000
@@ -157,4 +160,6 @@ public struct ControllerFaults: OptionSet, Sendable {
   public static let adoptionSkipsGrace = ControllerFaults(rawValue: 1 << 28)
   /// Adoption does not go on with the recovery from lost servers, and knows of no loss.
   public static let adoptionForgetsLoss = ControllerFaults(rawValue: 1 << 29)
+  /// Adoption does not go on waiting for servers that are away.
+  public static let adoptionForgetsAway = ControllerFaults(rawValue: 1 << 30)
 }

@@ -35,6 +35,8 @@ public struct ControllerCore: Sendable {
   // Servers and slots (Servers.swift, Recovery.swift).
   var servers: [ServerRecord]
   var alive: UInt32 = 0
+  /// As it is written down: the servers that are waited for.
+  var awayNoted: UInt32 = 0
   /// Whose data counts, in which start of them: to be known to the next epoch's directory, and so
   /// on the disk before the effects of the event that changed it are carried out.
   public internal(set) var members: [RackMember]
@@ -177,7 +179,7 @@ public struct ControllerCore: Sendable {
   mutating func beginWhatWaits() {
     guard serving, recovery == nil, batch == nil, !isAdopting else { return }
     joinReadyServers()
-    guard !servers.contains(where: { $0.phase == .joining }) else { return }
+    guard !servers.contains(where: { $0.phase == .joining }), !isAnyAway else { return }
     beginFloor()
     beginBatch()
   }

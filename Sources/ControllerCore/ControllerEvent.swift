@@ -107,6 +107,16 @@ public enum ControllerNotice: Sendable, Equatable {
   /// The servers of earlier epochs were taken over: of so many slots, and of so many keys that may
   /// have been hot, what the missing servers alone held is lost.
   case takenOver(TakeOver)
+  /// A durable server does not answer, or has restarted: its place is kept for it for a while.
+  case serverAway(UInt8)
+  /// It is part of the rack again, with everything that it had.
+  case serverBack(UInt8, restarted: Bool)
+  /// A durable server returned with state that the rack has done without: it begins empty.
+  case serverStateRefused(UInt8)
+  /// Records of a returned server are damaged: those without another holder are lost.
+  case serverDamaged(UInt8)
+  /// The storage of a server is full, or is not any more.
+  case serverFull(UInt8, Bool)
   /// The slots of lost servers have new homes; what they held is lost.
   case slotsMoved(from: [UInt8], lossGeneration: UInt64)
   case finished(TransitionKind, keyHash: UInt64, key: [UInt8], reason: TransitionReason)
@@ -168,6 +178,21 @@ extension ControllerNotice: CustomStringConvertible {
       "server \(server) answers with data of epoch \(epoch) that the rack has gone on without: it "
         + "begins anew, empty"
     case .takenOver(let takeOver): takeOver.description
+    case .serverAway(let server):
+      "server \(server) away: its slots wait for it; requests for them are answered busy"
+    case .serverBack(let server, let restarted):
+      restarted
+        ? "server \(server) back after a restart, with its data"
+        : "server \(server) back: it answers again"
+    case .serverStateRefused(let server):
+      "server \(server) returned after it was declared lost: it begins empty "
+        + "(it has set what it had aside in its data directory)"
+    case .serverDamaged(let server):
+      "server \(server) returned with damaged records: keys without another copy are lost"
+    case .serverFull(let server, let isFull):
+      isFull
+        ? "server \(server) has no room left on its disk: it takes no writes until there is some"
+        : "server \(server) has room on its disk again"
     case .slotsMoved(let from, _):
       "the slots of server \(from.map(String.init).joined(separator: ", ")) moved to the others; "
         + "what they held is lost"

@@ -31,7 +31,17 @@ public struct ServerState: Sendable, Equatable, Codable {
     /// It answered, and is being admitted and given its slots.
     case admitting
     case alive
+    /// It does not answer or is restarting; its place is kept for it.
+    case away
     case lost
+  }
+  /// Where a server keeps its keys.
+  public enum Storage: String, Sendable, Codable {
+    /// They end with its process.
+    case memory
+    case durable
+    /// Durable, but there is no room left: it takes no writes.
+    case full
   }
   public var number: UInt8
   public var phase: Phase
@@ -46,6 +56,7 @@ public struct ServerState: Sendable, Equatable, Codable {
   public var writes: UInt64
   public var copies: UInt64
   public var refused: UInt64
+  public var storage: Storage
 }
 
 /// One key with a directory entry.
@@ -87,6 +98,8 @@ public struct ControllerTotals: Sendable, Equatable, Codable {
   public var serversLost = 0
   /// Servers whose data the rack had gone on without, told to begin anew.
   public var serversRenewed = 0
+  public var serversAway = 0
+  public var serversReturned = 0
   public var keysLost = 0
   public var bans = 0
   /// How often the directory has been taken over by another controller, in its whole time.

@@ -15,6 +15,8 @@ extension ControllerCore {
   mutating func beginFloor() {
     let isDue = configuration.times.floor > 0 && now >= nextFloor
     guard isDue || floorWanted, batch == nil, recovery == nil else { return }
+    // By it servers know that a loss has been dealt with.
+    guard !entries.inOrder.contains(where: { $0.lossGeneration < lossGeneration }) else { return }
     // One that nobody has been told of yet would be forgotten by a newer one, and so on for ever.
     guard floorRound?.isSent != false else { return }
     floorWanted = false

@@ -44,9 +44,11 @@ struct LearnedServer: Sendable {
 
 extension ControllerCore {
   /// A probe's answer of a server that does not take part yet.
-  mutating func probedBeforeServing(_ index: Int, _ header: Header) {
+  mutating func probedBeforeServing(_ index: Int, _ header: Header, _ body: ProbeBody) {
     let record = servers[index]
-    let isAdmittedByUs = record.admittedIncarnation == header.incarnation
+    // Whose data it has: its own, or those of an earlier start of it.
+    let owner = body.recovered != 0 ? body.recovered : header.incarnation
+    let isAdmittedByUs = record.admittedIncarnation == owner
     guard header.epoch < configuration.epoch || isAdmittedByUs else {
       complainOfNewerEpoch(index, header)
       return
@@ -58,14 +60,19 @@ extension ControllerCore {
       else { return }
       beginReboot(deadline: now + configuration.times.serverTimeout)
     }
-    let member = RackMember(server: record.number, incarnation: header.incarnation)
+    let member = RackMember(server: record.number, incarnation: owner)
     guard header.epoch == 0 || members.isEmpty || members.contains(member) || isAdmittedByUs
     else {
-      renew(index, header)
+      if body.recovered != 0 {
+        servers[index].formerEpoch = 0
+        beginAdmission(index, header, body)
+      } else {
+        renew(index, header)
+      }
       return
     }
     if record.incarnation != header.incarnation { servers[index].formerEpoch = header.epoch }
-    beginAdmission(index, header)
+    beginAdmission(index, header, body, predecessor: body.recovered)
   }
 
   /// Begins, or begins again because a server that took part was lost: what it has told may have
@@ -193,9 +200,11 @@ extension ControllerCore {
     guard members.isEmpty else {
       let present = Set(
         servers.filter { reboot.servers.contains($0.number) }.map {
-          RackMember(server: $0.number, incarnation: $0.incarnation)
+          RackMember(server: $0.number, incarnation: $0.owner)
         })
-      return members.filter { !present.contains($0) }.map(\.server)
+      // A server that was returning is known by both of its starts.
+      let known = Set(members.filter { present.contains($0) }.map(\.server))
+      return Set(members.map(\.server)).subtracting(known).sorted()
     }
     // Nobody knows who had: anyone who is missing, or has been started anew since.
     let present = learned.filter { $0.1.slotsGeneration != 0 }.map(\.0)
@@ -245,6 +254,7 @@ extension ControllerCore {
     let isNewerElsewhere = item.base > home?.version ?? 0
     item.isLost =
       home?.isLost == true && !isNewerElsewhere
+      || item.answers.values.contains(where: \.mayMiss)
       || !reboot.takeOver.missing.isEmpty && !faults.contains(.rebootBelievesTheRest)
     if faults.contains(.homeLeftBehind) { item.base = 0 }
     return item
@@ -298,10 +308,14 @@ extension ControllerCore {
 
   // MARK: Members
 
-  /// The living servers, as the next epoch's directory is to know them.
+  /// The living servers, and those that are waited for, as the next epoch's directory is to know them.
   var livingMembers: [RackMember] {
-    servers.filter { $0.phase == .alive }.map {
-      RackMember(server: $0.number, incarnation: $0.incarnation)
+    servers.flatMap { server -> [RackMember] in
+      guard server.phase == .alive || server.phase == .away || server.isReturning else { return [] }
+      let starts =
+        server.owner == server.incarnation
+        ? [server.incarnation] : [server.owner, server.incarnation]
+      return starts.map { RackMember(server: server.number, incarnation: $0) }
     }
   }
 

@@ -28,12 +28,14 @@ extension ControllerCore {
       notice(.serverLost(servers[index].number, incarnation: servers[index].incarnation))
       servers[index].phase = .lost
       servers[index].probesFrom = lastSequence
+      servers[index].isReturning = false
       servers[index].slotsTask = nil
       alive &= ~bit(servers[index].number)
     }
     totals.serversLost += numbers.count
     // From here on nothing that they say counts, and nothing is sent to them.
     publish(.setAlive(alive))
+    noteAway()
     abortBatch()
     slots.leave(numbers)
     let attempt = newToken()
@@ -50,7 +52,7 @@ extension ControllerCore {
     for entry in entries.inOrder {
       for server in recovery.lost { publish(.forgetServer(entry: entry.index, server: server)) }
     }
-    if alive == 0 { loseAllKeys() }
+    if alive == 0 && !isAnyAway { loseAllKeys() }
     for run in slots.markLost(generation: generation + 1) {
       publish(.noteSlotLoss(first: run.first, count: run.count, generation: generation + 1))
       publish(

@@ -17,6 +17,8 @@ struct ServerRecord: Sendable {
     /// The directory knows its incarnation, and a grace period runs until it counts as alive.
     case joining
     case alive
+    /// Part of the rack, but it does not answer or has restarted with its state (Returning.swift).
+    case away
     case lost
   }
 
@@ -38,6 +40,14 @@ struct ServerRecord: Sendable {
   var slotsTask: Delivery?
   var load: UInt16 = 0
   var totals = ProbeBody()
+  /// It is to take up what its earlier incarnation was, and is part of the rack meanwhile.
+  var isReturning = false
+  /// That incarnation.
+  var predecessor: UInt64 = 0
+  /// Some of the records that it returns with are damaged.
+  var isDamaged = false
+  /// It is written down that its state outlives its process.
+  var isNotedAsDurable = false
   /// The epoch or incarnation that a notice has been given of.
   var complainedOf: UInt64 = 0
 
@@ -104,10 +114,12 @@ extension ControllerCore {
       repeatToServer(index)
       let isSilent = now > servers[index].lastHeard + configuration.times.serverTimeout
       switch servers[index].phase {
+      case .alive where isSilent && servers[index].isDurable: goAway(index)
       case .alive where isSilent: silent.append(servers[index].number)
+      case .away where isOverdue(index): silent.append(servers[index].number)
       case .admitting where isSilent, .admitted where isSilent, .assigning where isSilent,
         .ready where isSilent, .joining where isSilent:
-        servers[index].phase = .unknown
+        servers[index].phase = serving && servers[index].isReturning ? .away : .unknown
         servers[index].slotsTask = nil
       default: break
       }
@@ -130,39 +142,54 @@ extension ControllerCore {
     else { return }
     let isSame = header.incarnation == servers[index].incarnation
     let phase = servers[index].phase
+    let body = (try? ProbeBody(decoding: message.value)) ?? ProbeBody()
     if isSame && phase != .unknown && phase != .lost {
       servers[index].lastHeard = now
       servers[index].load = header.load
-      if let totals = try? ProbeBody(decoding: message.value) { servers[index].totals = totals }
+      note(index, body)
+      if phase == .away { comeBack(index, body) }
       return
     }
     guard serving else {
-      probedBeforeServing(index, header)
+      probedBeforeServing(index, header, body)
       return
     }
-    guard header.epoch == 0 else {
-      if header.epoch > configuration.epoch {
-        complainOfNewerEpoch(index, header)
-      } else {
-        renew(index, header)
-      }
+    if believes(index, header, body) {
+      resume(index, header, body)
+      return
+    }
+    guard header.epoch <= configuration.epoch else {
+      complainOfNewerEpoch(index, header)
+      return
+    }
+    // Who has only recovered its data is told by ADMIT that they do not count.
+    guard header.epoch == 0 || body.recovered != 0 else {
+      renew(index, header)
       return
     }
     if phase == .alive, faults.contains(.returningServerBelieved) {
       believe(index, header.incarnation)
       return
     }
-    if phase == .alive { lose([servers[index].number]) }
-    beginAdmission(index, header)
+    if phase == .alive || phase == .away || servers[index].isReturning {
+      lose([servers[index].number])
+    }
+    beginAdmission(index, header, body)
   }
 
-  mutating func beginAdmission(_ index: Int, _ header: Header) {
+  /// Admits a server that has started; with the state of `predecessor`, if that is not 0.
+  mutating func beginAdmission(
+    _ index: Int, _ header: Header, _ body: ProbeBody, predecessor: UInt64 = 0
+  ) {
+    servers[index].isReturning = predecessor != 0
+    servers[index].predecessor = predecessor
+    if body.recovered != predecessor { notice(.serverStateRefused(servers[index].number)) }
     servers[index].phase = .admitting
     servers[index].incarnation = header.incarnation
     servers[index].admittedIncarnation = header.incarnation
     servers[index].lastHeard = now
     servers[index].slotsTask = nil
-    servers[index].totals = ProbeBody()
+    note(index, body)
     admit(index)
   }
 
@@ -175,9 +202,11 @@ extension ControllerCore {
     sendSlots(index)
   }
 
-  private mutating func admit(_ index: Int) {
+  mutating func admit(_ index: Int) {
     var header = header(.admit, to: servers[index].number, generation: generation)
     header.sequence = newSequence()
+    // Whose state it is to take up.
+    header.version = servers[index].isReturning ? servers[index].predecessor : 0
     send(Message(header))
     servers[index].nextSend = now + configuration.times.resend
   }
@@ -225,7 +254,9 @@ extension ControllerCore {
   mutating func enter(_ index: Int) {
     publish(.setServer(servers[index].number, present(index)))
     servers[index].phase = .alive
+    servers[index].isReturning = false
     servers[index].lastHeard = now
+    if alive == 0 { beginReturns() }
     alive |= bit(servers[index].number)
   }
 
@@ -234,8 +265,12 @@ extension ControllerCore {
   /// Not while a key's targets still name the server from before its loss: a retry of what it
   /// executed then would be executed by it again, since it has forgotten.
   mutating func joinReadyServers() {
-    let ready = servers.indices.filter { servers[$0].phase == .ready }
-    guard !ready.isEmpty, !entries.inOrder.contains(where: isOutdated) else { return }
+    let isSettled = !entries.inOrder.contains(where: isOutdated)
+    // One that returns has forgotten nothing: it may be named.
+    let ready = servers.indices.filter {
+      servers[$0].phase == .ready && (isSettled || servers[$0].isReturning)
+    }
+    guard !ready.isEmpty else { return }
     // Transitions since its ADMIT have not fenced it. A packet that was stamped before them, and has
     // not yet read who is alive, must not be sent there: it has been by the end of a grace period.
     for index in ready {
@@ -261,11 +296,13 @@ extension ControllerCore {
         servers[index].phase = .ready
         continue
       }
+      if servers[index].isReturning { finishReturn(index) }
       enter(index)
       members.append(
         RackMember(server: servers[index].number, incarnation: servers[index].incarnation))
     }
     publish(.setAlive(alive))
+    noteAway()
     if faults.contains(.plainTargetChange) { makeTargets() }
   }
 

@@ -21,16 +21,20 @@ extension ControllerCore {
   private func serverState(_ record: ServerRecord) -> ServerState {
     let phase: ServerState.Phase =
       switch record.phase {
+      case _ where record.isReturning: .away
       case .unknown: .unknown
       case .admitting, .admitted, .assigning, .ready, .joining: .admitting
       case .alive: .alive
+      case .away: .away
       case .lost: .lost
       }
     return ServerState(
       number: record.number, phase: phase, incarnation: record.incarnation,
       slots: slots.count(of: record.number), load: record.load, keys: record.totals.keys,
       reads: record.totals.reads, writes: record.totals.writes,
-      copies: record.totals.copiesStored, refused: record.totals.refused)
+      copies: record.totals.copiesStored, refused: record.totals.refused,
+      storage: !record.isDurable
+        ? .memory : record.totals.conditions.contains(.full) ? .full : .durable)
   }
 
   private func keyState(_ entry: Entry) -> KeyState {

@@ -18,6 +18,8 @@ struct FenceAnswer: Sendable {
   var version: UInt64
   var isTombstone: Bool
   var isLost: Bool
+  /// It may have had a record that it cannot read.
+  var mayMiss: Bool
   var evictedBirth: UInt64
   var storedGeneration: UInt64
   var countsFrom: UInt64
@@ -227,7 +229,8 @@ extension ControllerCore {
       item.parts[server] = nil
       item.answers[server] = FenceAnswer(
         version: header.version, isTombstone: header.flags.contains(.tombstone),
-        isLost: header.status == .lost, evictedBirth: bodies.map(\.evictedBirth).max() ?? 0,
+        isLost: header.status == .lost, mayMiss: header.flags.contains(.lost),
+        evictedBirth: bodies.map(\.evictedBirth).max() ?? 0,
         storedGeneration: bodies.first?.storedGeneration ?? 0,
         countsFrom: bodies.first?.countsFrom ?? 0,
         entries: bodies.flatMap(\.entries))

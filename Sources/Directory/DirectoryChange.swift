@@ -80,6 +80,10 @@ public enum DirectoryChange: Sendable, Equatable {
   case noteSlotLoss(first: UInt16, count: UInt16, generation: UInt64)
   /// Bit per server whose loss is being dealt with.
   case noteLosing(UInt32)
+  /// Bit per server that is waited for.
+  case noteAway(UInt32)
+  /// Bit per server whose state outlives its process.
+  case noteDurable(UInt32)
   /// Controllers that have taken the directory over from another one.
   case noteAdoptions(UInt64)
   /// A ban in one of `DirectoryContents.bansMax` places; a key hash of 0: none.

@@ -46,6 +46,10 @@ public struct DirectoryContents: Sendable, Equatable {
   public var lossGeneration: UInt64
   /// Bit per server whose loss is being dealt with.
   public var losing: UInt32
+  /// Bit per server that is waited for: it will have what it had.
+  public var away: UInt32
+  /// Bit per server whose state outlives its process.
+  public var durable: UInt32
   /// By place.
   public var bans: [Ban]
   /// Controllers that have taken the directory over from another one.
@@ -76,6 +80,7 @@ extension DirectoryMemory {
       },
       entries: (0..<UInt32(capacity)).compactMap(entry),
       lossGeneration: notes.pointee.loss_generation, losing: notes.pointee.losing,
+      away: notes.pointee.away, durable: notes.pointee.durable,
       bans: (0..<DirectoryContents.bansMax).map {
         Ban(keyHash: bans[$0].key_hash, until: bans[$0].until)
       }, adoptions: notes.pointee.layout.adoptions)
@@ -123,6 +128,8 @@ extension DirectoryMemory {
         hotrack_store64(raw.pointee.slot_losses + slot, generation)
       }
     case .noteLosing(let servers): hotrack_store32(&notes.pointee.losing, servers)
+    case .noteAway(let servers): hotrack_store32(&notes.pointee.away, servers)
+    case .noteDurable(let servers): hotrack_store32(&notes.pointee.durable, servers)
     case .noteAdoptions(let count): hotrack_store64(&notes.pointee.layout.adoptions, count)
     case .noteBan(let place, let ban):
       precondition(place < DirectoryContents.bansMax)

@@ -113,7 +113,7 @@ public final class DirectoryMemory: @unchecked Sendable {
     case .setServerCount(let count):
       precondition(count <= WireLimits.serversMax)
       hotrack_store32(&control.pointee.server_count, count)
-    case .noteEntry, .noteLoss, .noteSlotLoss, .noteLosing, .noteBan,
+    case .noteEntry, .noteLoss, .noteSlotLoss, .noteLosing, .noteAway, .noteDurable, .noteBan,
       .noteAdoptions:
       note(change)
     }

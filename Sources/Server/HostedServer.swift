@@ -1,3 +1,5 @@
+internal import DurableStore
+internal import Logging
 internal import ServerCore
 internal import Sockets
 internal import Wire
@@ -10,21 +12,29 @@ final class HostedServer {
   private var core: ServerCore
   private var output: SocketOutput
   private let queue: EmulatedQueue?
+  private let storage: ServerStorage?
   /// Requests that found no room.
   private(set) var refusedBusy: UInt64 = 0
 
-  /// Opens the socket.
-  init(_ options: ServerOptions) throws(SocketError) {
-    socket = try UDPSocket(
-      bind: options.listen, bufferLength: options.bufferLength, in: options.namespace)
+  /// Reads what an earlier start has left, and opens the socket.
+  init(_ options: ServerOptions, logger: Logger) throws(ServerError) {
     number = options.number
     directory = options.directory
-    core = ServerCore(
-      ServerConfiguration(
-        number: options.number, incarnation: options.incarnation, hashSeed: options.hashSeed,
-        sessionsMax: options.sessionsMax, expectedKeys: options.expectedKeys,
-        renewalSeed: .random(in: .min ... .max)))
-    output = SocketOutput(socket: socket, directory: options.directory)
+    let configuration = ServerConfiguration(
+      number: options.number, incarnation: options.incarnation, hashSeed: options.hashSeed,
+      sessionsMax: options.sessionsMax, expectedKeys: options.expectedKeys,
+      renewalSeed: .random(in: .min ... .max))
+    do throws(StoreError) {
+      storage = try Self.storage(options, logger)
+      core = try storage?.load(configuration) ?? ServerCore(configuration)
+    } catch {
+      throw .store(error)
+    }
+    socket = try onSockets { () throws(SocketError) in
+      try UDPSocket(
+        bind: options.listen, bufferLength: options.bufferLength, in: options.namespace)
+    }
+    output = SocketOutput(socket: socket, directory: options.directory, storage: storage)
     queue = options.capacity.map {
       EmulatedQueue(
         operationsPerSecond: $0, capacity: options.queueMax,
@@ -32,28 +42,66 @@ final class HostedServer {
     }
   }
 
-  var totals: ServerTotals {
-    ServerTotals(core.totals, number: number, refusedBusy: refusedBusy, unsent: output.unsent)
+  private static func storage(
+    _ options: ServerOptions, _ logger: Logger
+  ) throws(StoreError) -> ServerStorage? {
+    guard case .rocksdb(let directory, let reserve) = options.engine else { return nil }
+    var settings = DurableStore.Settings()
+    settings.reserve = reserve
+    return ServerStorage(
+      try DurableStore(
+        path: "\(directory)/server-\(options.number)",
+        identity: DataIdentity(
+          rack: "\(options.directory)", hashSeed: options.hashSeed, server: options.number),
+        settings), logger: logger)
   }
 
-  /// When something waits to be served; nil: nothing does.
-  var nextDue: UInt64? { hasUnsent ? 0 : queue?.nextDue }
+  var totals: ServerTotals {
+    ServerTotals(
+      core.totals, number: number, refusedBusy: refusedBusy, unsent: output.unsent,
+      storage: storage?.totals)
+  }
+
+  /// When something is to be done; nil: nothing is.
+  var nextDue: UInt64? {
+    if hasUnsent { return 0 }
+    guard let storage else { return queue?.nextDue }
+    return min(queue?.nextDue ?? .max, storage.nextDue)
+  }
 
   /// The kernel had no room for all answers; they are tried again in the next round.
   var hasUnsent: Bool { !output.isEmpty }
 
   // MARK: Receiving
 
-  /// Takes what has arrived, through `batch`, and serves or queues it. At most one batch, so that
-  /// no socket keeps the others waiting.
-  func receive(through batch: DatagramBatch) throws(SocketError) {
-    try batch.receive(from: socket)
-    let now = queue == nil ? 0 : MonotonicClock.now
-    let count = batch.count
-    if queue == nil {
-      serveAll(of: batch)
-    } else {
-      for index in 0..<count { enqueue(batch[index], from: batch.sender(index), now: now) }
+  /// Takes what has arrived, through `batch`, and serves or queues it. At most so much that no
+  /// socket keeps the others waiting: one batch; where answers wait for the disk, several, since one
+  /// sync is then for all of them.
+  func receive(through batch: DatagramBatch) throws(ServerError) {
+    let now = queue == nil && storage == nil ? 0 : MonotonicClock.now
+    for _ in 0..<(storage == nil ? 1 : Self.batchesPerCommit) {
+      let count = try onSockets { () throws(SocketError) in try batch.receive(from: socket) }
+      if queue == nil {
+        serveAll(of: batch)
+      } else {
+        for index in 0..<count { enqueue(batch[index], from: batch.sender(index), now: now) }
+      }
+      if count < batch.capacity { break }
+    }
+    try answer(now: now)
+  }
+
+  /// Batches of datagrams whose changes share one sync, at most.
+  private static let batchesPerCommit = 8
+
+  /// Sends the answers, if what they tell of is durable.
+  private func answer(now: UInt64) throws(ServerError) {
+    if let storage {
+      do throws(StoreError) {
+        if try !storage.settle(&core, now: now) { output.removeAll() }
+      } catch {
+        throw .store(error)
+      }
     }
     output.flush()
   }
@@ -72,8 +120,8 @@ final class HostedServer {
     serve(copies: false)
   }
 
-  /// Serves what is due by now in the emulated queue.
-  func serveDue(now: UInt64) {
+  /// Serves what is due by now in the emulated queue, and looks after the storage.
+  func serveDue(now: UInt64) throws(ServerError) {
     if let queue {
       while queue.serveFirst(
         dueBy: now,
@@ -84,7 +132,7 @@ final class HostedServer {
         })
       {}
     }
-    output.flush()
+    try answer(now: now)
   }
 
   private func enqueue(_ datagram: UnsafeRawBufferPointer, from sender: Endpoint, now: UInt64) {
@@ -121,12 +169,17 @@ private struct SocketOutput: ServerOutput {
 
   private let socket: UDPSocket
   private let directory: Endpoint
-  private let batch = DatagramBatch(
-    capacity: 64, datagramLengthMax: WireLimits.datagramLengthMax, joinsDatagrams: true)
+  private let storage: ServerStorage?
+  private let batch: DatagramBatch
 
-  init(socket: UDPSocket, directory: Endpoint) {
+  /// `storage`: what has to be durable before an answer leaves.
+  init(socket: UDPSocket, directory: Endpoint, storage: ServerStorage?) {
     self.socket = socket
     self.directory = directory
+    self.storage = storage
+    batch = DatagramBatch(
+      capacity: storage == nil ? 64 : 1024, datagramLengthMax: WireLimits.datagramLengthMax,
+      joinsDatagrams: true)
   }
 
   var isEmpty: Bool { batch.isEmpty }
@@ -135,7 +188,10 @@ private struct SocketOutput: ServerOutput {
     _ header: Header, key: UnsafeRawBufferPointer, value: UnsafeRawBufferPointer,
     to destination: ServerDestination
   ) {
-    if batch.isFull { flush() }
+    if batch.isFull {
+      if storage?.settleInRound() == false { removeAll() }
+      flush()
+    }
     let isAdded = batch.append(to: destination == .sender ? sender : directory) { room in
       header.encode(into: room)
       let keyEnd = WireLimits.headerLength + key.count
@@ -145,6 +201,12 @@ private struct SocketOutput: ServerOutput {
       return keyEnd + value.count
     }
     if !isAdded { unsent += 1 }
+  }
+
+  /// Drops all answers: they tell of what is not durable. Clients ask again.
+  mutating func removeAll() {
+    unsent += UInt64(batch.count)
+    batch.removeAll()
   }
 
   /// Hands over to the kernel what it has room for. A datagram that it refuses for good is a lost

@@ -26,13 +26,19 @@ public final class RunningServers: Sendable {
   /// The servers end when `stop` is signalled, as by `stop()`.
   public init(
     _ options: [ServerOptions], logger: Logger, stop: WakeUp? = nil
-  ) throws(SocketError) {
-    let wakeUp = if let stop { stop } else { try WakeUp() }
+  ) throws(ServerError) {
+    let wakeUp = try onSockets { () throws(SocketError) in
+      if let stop { stop } else { try WakeUp() }
+    }
     let control = LoopControl(wakeUp: wakeUp)
     let loop = try ServerLoop(options, control: control, logger: logger)
     endpoints = loop.servers.map(\.socket.local)
     self.control = control
-    thread = try BackgroundThread(name: "hotrack server", owning: loop) { $0.run() }
+    do throws(SocketError) {
+      thread = try BackgroundThread(name: "hotrack server", owning: loop) { $0.run() }
+    } catch {
+      throw .socket(error)
+    }
   }
 
   /// Makes the servers end after what they are doing now.
@@ -41,7 +47,7 @@ public final class RunningServers: Sendable {
   /// Waits until the servers have ended; returns what each has done. Throws what the loop could not
   /// go on after.
   @discardableResult
-  public func waitForEnd() throws(SocketError) -> [ServerTotals] {
+  public func waitForEnd() throws(ServerError) -> [ServerTotals] {
     thread.join()
     let outcome = control.outcome.withLock { $0 }
     return try outcome.get()
@@ -58,7 +64,7 @@ public final class RunningServers: Sendable {
 final class LoopControl: Sendable {
   /// Signalled to end the loop; never cleared.
   let wakeUp: WakeUp
-  let outcome = Mutex<Result<[ServerTotals], SocketError>>(.success([]))
+  let outcome = Mutex<Result<[ServerTotals], ServerError>>(.success([]))
 
   init(wakeUp: WakeUp) { self.wakeUp = wakeUp }
 }
@@ -85,15 +91,19 @@ final class ServerLoop {
 
   init(
     _ options: [ServerOptions], control: LoopControl, logger: Logger
-  ) throws(SocketError) {
+  ) throws(ServerError) {
     var servers: [HostedServer] = []
-    let poll = try EventPoll()
+    let poll = try onSockets { () throws(SocketError) in try EventPoll() }
     for one in options {
-      let server = try HostedServer(one)
-      try poll.add(server.socket.descriptor, token: UInt64(servers.count))
+      let server = try HostedServer(one, logger: logger)
+      try onSockets { () throws(SocketError) in
+        try poll.add(server.socket.descriptor, token: UInt64(servers.count))
+      }
       servers.append(server)
     }
-    try poll.add(control.wakeUp.descriptor, token: Self.wakeUpToken)
+    try onSockets { () throws(SocketError) in
+      try poll.add(control.wakeUp.descriptor, token: Self.wakeUpToken)
+    }
     self.servers = servers
     self.poll = poll
     self.control = control
@@ -106,7 +116,7 @@ final class ServerLoop {
   /// Serves until it is told to stop.
   func run() {
     if gathering > 0 { BackgroundThread.setTimerSlack(nanoseconds: 1) }
-    do throws(SocketError) {
+    do throws(ServerError) {
       while !isStopping { try round() }
       control.outcome.withLock { $0 = .success(servers.map(\.totals)) }
     } catch {
@@ -115,23 +125,25 @@ final class ServerLoop {
     }
   }
 
-  private func round() throws(SocketError) {
-    var failure: SocketError?
-    try poll.wait(until: nextDue) { token, _ in
-      guard token != Self.wakeUpToken else {
-        isStopping = true
-        return
-      }
-      do throws(SocketError) {
-        try servers[Int(token)].receive(through: batch)
-      } catch {
-        failure = error
+  private func round() throws(ServerError) {
+    var failure: ServerError?
+    _ = try onSockets { () throws(SocketError) in
+      try poll.wait(until: nextDue) { token, _ in
+        guard token != Self.wakeUpToken else {
+          isStopping = true
+          return
+        }
+        do throws(ServerError) {
+          try servers[Int(token)].receive(through: batch)
+        } catch {
+          failure = error
+        }
       }
     }
     if let failure { throw failure }
     let now = MonotonicClock.now
     for server in servers {
-      if let due = server.nextDue, due <= now { server.serveDue(now: now) }
+      if let due = server.nextDue, due <= now { try server.serveDue(now: now) }
     }
     if gathering > 0 {
       rest(since: now, for: gathering)

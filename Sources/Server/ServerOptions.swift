@@ -1,6 +1,15 @@
 public import Sockets
 internal import Wire
 
+/// Where a server keeps its state.
+public enum ServerEngine: Sendable, Equatable {
+  /// It ends with the process.
+  case memory
+  /// In a RocksDB database in this directory, which is made if there is none. `reserve`: bytes of the
+  /// disk that are kept for what has to be written when there is no room.
+  case rocksdb(directory: String, reserve: UInt64)
+}
+
 /// Everything about one server that is to be run.
 public struct ServerOptions: Sendable {
   /// Its number in the rack, 0...31.
@@ -14,6 +23,8 @@ public struct ServerOptions: Sendable {
   public var hashSeed: UInt64 = 0
   /// Of this start of the server. Drawn at random, and never used again.
   public var incarnation = UInt64.random(in: 1...(.max))
+  /// Where it keeps its state.
+  public var engine = ServerEngine.memory
   /// Operations per second of an emulated server; nil: as fast as it can.
   public var capacity: Double?
   /// Datagrams that may wait at an emulated server; more are answered `busy`.
@@ -52,9 +63,15 @@ public struct ServerTotals: Sendable, Equatable, Codable {
   public var refusedBusy: UInt64
   /// Answers that the kernel had no room for.
   public var unsent: UInt64
+  /// Of a durable server.
+  public var storage: StorageTotals?
 
-  init(_ body: ProbeBody, number: UInt8, refusedBusy: UInt64, unsent: UInt64) {
+  init(
+    _ body: ProbeBody, number: UInt8, refusedBusy: UInt64, unsent: UInt64,
+    storage: StorageTotals?
+  ) {
     self.number = number
+    self.storage = storage
     reads = body.reads
     writes = body.writes
     copiesStored = body.copiesStored
@@ -62,4 +79,17 @@ public struct ServerTotals: Sendable, Equatable, Codable {
     self.refusedBusy = refusedBusy
     self.unsent = unsent
   }
+}
+
+/// What a durable server has done on its disk since its start.
+public struct StorageTotals: Sendable, Equatable, Codable {
+  /// Synced writes, and the changes in them.
+  public var commits: UInt64 = 0
+  public var rows: UInt64 = 0
+  /// How often the disk was full.
+  public var full: UInt64 = 0
+  /// How often damaged files were found, and written anew from memory.
+  public var repairs: UInt64 = 0
+
+  public init() {}
 }

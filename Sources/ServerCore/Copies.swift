@@ -29,7 +29,8 @@ extension ServerCore {
   /// Stores a copy that is not outdated and tells the directory.
   mutating func storeCopy(_ arrival: Arrival, _ output: inout some ServerOutput) {
     let header = arrival.header
-    guard header.epoch == epoch, epoch != 0, header.version != 0, header.status == .ok,
+    guard !isReadOnly, header.epoch == epoch, epoch != 0, header.version != 0,
+      header.status == .ok,
       header.parts == 1, !arrival.key.isEmpty, hasRightHash(arrival)
     else { return }
     let isTombstone = header.flags.contains(.tombstone)

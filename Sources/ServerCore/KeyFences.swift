@@ -1,3 +1,4 @@
+internal import Storage
 internal import Wire
 
 #if canImport(Glibc)
@@ -34,9 +35,11 @@ struct KeyFence {
 /// What is kept of the fences that were forgotten: for all keys, so that it needs no memory.
 /// Only requests that were first sent before the fence, and are tried still, feel the difference.
 struct ForgottenFences {
-  private(set) var lossGeneration: UInt64 = 0
-  private(set) var evictedBirth: UInt64 = 0
-  private(set) var evictedGeneration: UInt64 = 0
+  var lossGeneration: UInt64 = 0
+  var evictedBirth: UInt64 = 0
+  var evictedGeneration: UInt64 = 0
+
+  init() {}
 
   mutating func add(_ fence: KeyFence) {
     lossGeneration = max(lossGeneration, fence.lossGeneration)
@@ -67,11 +70,43 @@ struct OwnedSlots {
     owned[slot] = true
   }
 
+  mutating func give(_ run: SlotRun) {
+    for slot in Int(run.first)..<Int(run.first) + Int(run.count) {
+      give(slot, lossGeneration: run.lossGeneration)
+    }
+  }
+
   mutating func take(_ slot: Int) { owned[slot] = false }
 
   /// The newest loss of any own slot; 0: none.
   var newestLoss: UInt64 {
     owned.indices.reduce(0) { owned[$1] ? max($0, lossGenerations[$1]) : $0 }
+  }
+
+  /// FLOOR may drop a record: it is a copy of a key that the server is not home of, or a tombstone,
+  /// unless the slot had a loss (there, nothing stored means that the value is lost).
+  func isForgettable(_ keyHash: UInt64, _ kind: StoredRecord.Kind) -> Bool {
+    let slot = KeyHash.slot(keyHash)
+    guard owned[slot] else { return true }
+    return kind == .tombstone && lossGenerations[slot] == 0
+  }
+
+  // MARK: Durability
+
+  /// The loss generation of a slot of which records are missing, until a controller has said in
+  /// which generation that is.
+  private static let unknownLoss = UInt64.max
+
+  /// Records of the slot are missing.
+  mutating func damage(_ slot: Int) {
+    if owned[slot] { lossGenerations[slot] = Self.unknownLoss }
+  }
+
+  /// What is missing was lost in this generation.
+  mutating func dateDamage(_ generation: UInt64) {
+    for slot in owned.indices where owned[slot] && lossGenerations[slot] == Self.unknownLoss {
+      lossGenerations[slot] = generation
+    }
   }
 
   /// The own slots in rows with one loss generation each.

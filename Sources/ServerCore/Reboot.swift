@@ -48,6 +48,14 @@ extension ServerCore {
   mutating func admit(_ arrival: Arrival, _ output: inout some ServerOutput) {
     let header = arrival.header
     guard header.epoch != 0, header.epoch >= epoch else { return }
+    if let state = recovered {
+      // The version says whose state the controller believes.
+      if header.version == state.incarnation, header.epoch >= state.epoch {
+        takeUp(state, header)
+      } else {
+        forgetEverything()
+      }
+    }
     if header.epoch > epoch {
       // An epoch that has not given out slots has not begun to serve: nothing became hot in it.
       if hasSlotsOfEpoch {
@@ -55,6 +63,8 @@ extension ServerCore {
           fences.filter { slots.contains(KeyHash.slot($0.key)) }.map { ($0.key, $0.value) })
       }
       for fence in fences.values { forgotten.add(fence) }
+      // What is written down stays until there are slots of this epoch.
+      if journal != nil { formerRows += fences.keys }
       fences.removeAll()
       epoch = header.epoch
       hasSlotsOfEpoch = false
@@ -63,6 +73,7 @@ extension ServerCore {
       slotsParts = PartAssembly()
     } else {
       floor = max(floor, header.generation)
+      recordServer()
     }
     send(answer(arrival, .admitAck), &output)
   }
@@ -108,8 +119,12 @@ extension ServerCore {
     hasSlotsOfEpoch = false
     floorParts = PartAssembly()
     slotsParts = PartAssembly()
-    sessions = SessionTable(sessionsMax: configuration.sessionsMax)
-    engine.review { _ in .remove }
+    if journal != nil {
+      forgetEverything()
+    } else {
+      sessions = SessionTable(sessionsMax: configuration.sessionsMax)
+      engine.review { _ in .remove }
+    }
     totals = ProbeBody()
   }
 

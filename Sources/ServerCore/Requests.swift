@@ -109,6 +109,8 @@ extension ServerCore {
       switch objection(to: header, fence) {
       case .sessionLost?: refuseLostSession(arrival, fence, &output)
       case let status?: refuse(arrival, status, fence: fence.generation, &output)
+      case nil where isReadOnly:
+        refuse(arrival, .busy, fence: fence.generation, &output)
       case nil:
         execute(arrival, fence, &output)
       }
@@ -227,11 +229,7 @@ extension ServerCore {
       isForgettable: isForgettable(keyHash, kind))
   }
 
-  /// FLOOR may drop it: a copy of a key that the server is not home of, or a tombstone, unless the
-  /// slot had a loss (there, nothing stored means that the value is lost).
   func isForgettable(_ keyHash: UInt64, _ kind: StoredRecord.Kind) -> Bool {
-    let slot = KeyHash.slot(keyHash)
-    guard slots.contains(slot) else { return true }
-    return kind == .tombstone && slots.lossGeneration(slot) == 0
+    slots.isForgettable(keyHash, kind)
   }
 }

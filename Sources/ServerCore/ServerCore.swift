@@ -11,8 +11,21 @@ public import Wire
 /// request allocates nothing once the tables have grown to what is stored.
 public struct ServerCore {
   let configuration: ServerConfiguration
-  let engine: any StorageEngine
+  private(set) var engine: any StorageEngine
   var sessions: SessionTable
+  /// Where every change is written down; nil: nothing outlives the process.
+  let journal: StateJournal?
+  /// The engine, if it writes into the journal.
+  private(set) var durable: DurableTable?
+  /// What an earlier start has left, until ADMIT takes it or not; nil: nothing.
+  public internal(set) var recovered: ServerRow?
+  /// Slots of which values are missing among what an earlier start has left, until the rack has dealt
+  /// with it (FLOOR). Ascending.
+  public internal(set) var damagedSlots: [Int] = []
+  /// What the storage allows.
+  public var storage = StorageCondition.writable
+  /// Told before the state of an earlier start, which the controller does not believe, is removed.
+  public var onForgetting: (() -> Void)?
 
   /// Which start of the server this is, as far as the rack is concerned.
   public internal(set) var incarnation: UInt64
@@ -41,6 +54,9 @@ public struct ServerCore {
   var hasSlotsOfEpoch = false
   /// What the directory of this epoch still has to learn.
   var former = FormerKeys()
+  /// Fences of the epoch before that are still written down: what the server knew then is what it
+  /// offers after a restart, until it has its slots of this epoch.
+  var formerRows: [UInt64] = []
 
   /// A server that stores its keys in memory.
   public init(_ configuration: ServerConfiguration) {
@@ -53,7 +69,29 @@ public struct ServerCore {
     self.configuration = configuration
     self.engine = engine
     incarnation = configuration.incarnation
+    journal = nil
     sessions = SessionTable(sessionsMax: configuration.sessionsMax)
+  }
+
+  /// A server that writes every change of its state into `journal`. Nobody may get an answer before
+  /// what was written by then is durable.
+  public init(_ configuration: ServerConfiguration, journal: StateJournal) {
+    self.configuration = configuration
+    incarnation = configuration.incarnation
+    self.journal = journal
+    let durable = DurableTable(expectedKeys: configuration.expectedKeys, journal: journal)
+    self.durable = durable
+    engine = durable
+    sessions = SessionTable(sessionsMax: configuration.sessionsMax, journal: journal)
+  }
+
+  /// Empty tables, in place of those of a durable server.
+  mutating func makeTables() {
+    guard let journal else { return }
+    let durable = DurableTable(expectedKeys: configuration.expectedKeys, journal: journal)
+    self.durable = durable
+    engine = durable
+    sessions = SessionTable(sessionsMax: configuration.sessionsMax, journal: journal)
   }
 
   /// Serves one datagram. `fromDirectory`: its source is the directory's address, as the
@@ -66,6 +104,7 @@ public struct ServerCore {
     guard let arrival = Arrival(datagram, load: load, lateness: lateness),
       isForUs(arrival.header)
     else { return }
+    guard !refuseForStorage(arrival, &output) else { return }
     let operation = arrival.header.operation
     if operation.isRequest {
       if operation != .hello { serve(arrival, &output) }

@@ -40,10 +40,14 @@ extension ServerCore {
 
   private func answerProbe(_ arrival: Arrival, _ output: inout some ServerOutput) {
     var header = answer(arrival, .probeAck)
-    header.epoch = epoch
-    header.generation = floor
+    header.epoch = recovered?.epoch ?? epoch
+    header.generation = recovered?.floor ?? floor
     var body = totals
     body.keys = UInt64(engine.valueCount)
+    body.recovered = recovered?.incarnation ?? 0
+    if journal != nil { body.conditions.insert(.durable) }
+    if case .writable = storage {} else { body.conditions.insert(.full) }
+    if !damagedSlots.isEmpty { body.conditions.insert(.damaged) }
     body.encoded().withUnsafeBytes { send(header, value: $0, &output) }
   }
 
@@ -62,11 +66,15 @@ extension ServerCore {
         return
       }
       guard header.generation >= fence.generation else { return }
-      fences[header.keyHash]?.generation = header.generation
+      var raised = fence
+      raised.generation = header.generation
+      setFence(header.keyHash, raised)
     } else {
-      fences[header.keyHash] = KeyFence(
-        key: Array(arrival.key), generation: header.generation,
-        countsFrom: former.countsFrom(header.keyHash) ?? header.generation)
+      setFence(
+        header.keyHash,
+        KeyFence(
+          key: Array(arrival.key), generation: header.generation,
+          countsFrom: former.countsFrom(header.keyHash) ?? header.generation))
     }
     acknowledgeFence(arrival, &output)
   }
@@ -79,6 +87,7 @@ extension ServerCore {
     var header = answer(arrival, .fenceAck, status)
     header.version = record?.version ?? 0
     if record?.kind == .tombstone { header.flags.insert(.tombstone) }
+    if mayMiss(record, keyHash) { header.flags.insert(.lost) }
     let entries = sessions.entries(ofKeyHash: keyHash)
     let capacity = FenceAckBody.capacity(keyLength: arrival.key.count)
     let parts = max(1, (entries.count + capacity - 1) / capacity)
@@ -116,7 +125,10 @@ extension ServerCore {
     settle(arrival, record, freshVersion: body.freshVersion)
     if slots.contains(KeyHash.slot(header.keyHash)) {
       // Whatever was newer is here now.
-      fences[header.keyHash]?.countsFrom = header.generation
+      if var fence = fences[header.keyHash] {
+        fence.countsFrom = header.generation
+        setFence(header.keyHash, fence)
+      }
       former.settle(header.keyHash)
     }
     var reply = answer(arrival, .syncAck)
@@ -133,7 +145,7 @@ extension ServerCore {
       fence.evictedBirth = max(fence.evictedBirth, body.evictedBirth)
       fence.evictedGeneration = header.generation
     }
-    fences[header.keyHash] = fence
+    setFence(header.keyHash, fence)
   }
 
   /// LOST and the fresh version.
@@ -181,8 +193,10 @@ extension ServerCore {
     for (keyHash, fence) in fences where fence.generation < generation {
       guard !named.contains(keyHash) else { continue }
       forgotten.add(fence)
-      fences[keyHash] = nil
+      setFence(keyHash, nil)
     }
+    settleDamage()
+    recordServer()
     let (fences, slots) = (fences, slots)
     engine.forget { record in
       guard !named.contains(record.keyHash) else { return false }
@@ -208,6 +222,8 @@ extension ServerCore {
       hasSlotsOfEpoch = true
       // The directory has brought home whatever was hot before.
       former = FormerKeys()
+      recordSlots()
+      settleEpoch()
     }
     send(answer(arrival, .slotsAck), &output)
   }
@@ -228,7 +244,9 @@ extension ServerCore {
     for (keyHash, fence) in fences where isEmptied[KeyHash.slot(keyHash)] {
       let loss = slots.lossGeneration(KeyHash.slot(keyHash))
       // A hot key's newest value may be anywhere until a transition has brought it here.
-      fences[keyHash]?.countsFrom = named.contains(keyHash) ? 0 : max(fence.countsFrom, loss)
+      var raised = fence
+      raised.countsFrom = named.contains(keyHash) ? 0 : max(fence.countsFrom, loss)
+      setFence(keyHash, raised)
     }
     for slot in isGiven.indices where !isGiven[slot] { slots.take(slot) }
     engine.review { record in

@@ -37,6 +37,8 @@ public struct RackSimulation: Sendable {
     case .bySeed: break
     }
     scenario.worldFaults.removeAll { !worldFaults.contains($0.kind) }
+    // Only who dies can tell whether its state outlives it.
+    if !worldFaults.contains(.crash) { scenario.isDurable = false }
     scenario.looksFromOutside = looksFromOutside
     scenario.requestsAreDirect = requestsAreDirect
     // A request that stops for long in the directory is as late as a late duplicate.

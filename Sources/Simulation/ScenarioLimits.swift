@@ -64,6 +64,9 @@ public enum ScenarioPart: String, Sendable, CaseIterable {
   case slowController = "slow-controller"
   /// Floors that are sent long after their generation.
   case lateFloors = "late-floors"
+  /// Disks, and what goes wrong with them.
+  case disks
+  case damage
 
   func leaveOut(of scenario: inout RackScenario) {
     switch self {
@@ -85,6 +88,8 @@ public enum ScenarioPart: String, Sendable, CaseIterable {
     case .smallWindow: scenario.window = 1 << 30
     case .slowController: scenario.effectDelay = 0...5_000
     case .lateFloors: scenario.floorDelay = 0
+    case .disks: scenario.isDurable = false
+    case .damage: scenario.damage = 0
     }
   }
 }

@@ -101,6 +101,17 @@ public final class MemoryTable: StorageEngine {
     for record in removed { remove(record) }
   }
 
+  /// Gives every record to `body`, in no particular order; `body` must not change the table.
+  func forEach(_ body: (StoredRecord) -> Void) {
+    for position in 0..<places.capacity {
+      if let record = places.record(at: position) { body(record.stored) }
+    }
+    guard let old else { return }
+    for position in 0..<old.capacity {
+      if let record = old.record(at: position) { body(record.stored) }
+    }
+  }
+
   // MARK: Records
 
   private func locate(

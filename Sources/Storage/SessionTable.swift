@@ -30,7 +30,9 @@ public enum SessionFinding: Sendable, Equatable {
 public final class SessionTable {
   /// The newest birth of a client whose session was evicted here, or (by SYNC) elsewhere; in
   /// milliseconds since 1970; 0: none.
-  public private(set) var evictedBirth: UInt64 = 0
+  public private(set) var evictedBirth: UInt64 = 0 {
+    didSet { if evictedBirth != oldValue { journal?.evictedBirth(evictedBirth) } }
+  }
   /// Sessions now.
   public private(set) var count = 0
 
@@ -45,10 +47,13 @@ public final class SessionTable {
   private let chainMask: Int
   /// Sessions as a heap, the oldest birth first.
   private let heap: UnsafeMutablePointer<UInt32>
+  private let journal: StateJournal?
 
-  /// `sessionsMax`: clients that are remembered, at least 1.
-  public init(sessionsMax: Int = 65_536) {
+  /// `sessionsMax`: clients that are remembered, at least 1. `journal`: where every change is
+  /// written down too.
+  public init(sessionsMax: Int = 65_536, journal: StateJournal? = nil) {
     precondition(sessionsMax >= 1 && sessionsMax <= 1 << 24)
+    self.journal = journal
     self.sessionsMax = sessionsMax
     var size = 16
     while size < sessionsMax { size *= 2 }
@@ -91,11 +96,11 @@ public final class SessionTable {
     operation: Operation, status: Status
   ) {
     let index = find(client) ?? create(client, mark: acknowledged)
-    add(
-      index,
-      Entry(
-        sequence: sequence, version: version, keyHash: keyHash, session: index,
-        operation: operation, status: status))
+    let entry = Entry(
+      sequence: sequence, version: version, keyHash: keyHash, session: index,
+      operation: operation, status: status)
+    add(index, entry)
+    writeDown(entry)
   }
 
   /// All entries for a key hash: none is below its client's mark. Ordered by client and sequence.
@@ -129,15 +134,47 @@ public final class SessionTable {
       index = create(entry.client, mark: mark)
     }
     guard slot(sessions[index], entry.sequence).pointee == 0 else { return }
-    add(
-      index,
-      Entry(
-        sequence: entry.sequence, version: entry.version, keyHash: keyHash, session: index,
-        operation: entry.operation, status: entry.status))
+    let new = Entry(entry, keyHash: keyHash, session: index)
+    add(index, new)
+    writeDown(new)
   }
 
   /// Another server has evicted clients born until then.
   public func raiseEvictedBirth(to birth: UInt64) { evictedBirth = max(evictedBirth, birth) }
+
+  // MARK: Journal
+
+  /// Takes in a result that the journal's rows have, in any order, without writing it down again.
+  public func restore(_ entry: SessionEntry, mark: UInt64, keyHash: UInt64) {
+    let index = find(entry.client) ?? create(entry.client, mark: mark)
+    raiseMark(sessions[index], to: mark)
+    let known = sessions[index].pointee.mark
+    // What is below a later result's mark was finished before that was written.
+    guard entry.sequence >= known, entry.sequence - known < UInt64(WireLimits.outstandingMax)
+    else { return }
+    add(index, Entry(entry, keyHash: keyHash, session: index))
+  }
+
+  /// As `restore`.
+  public func restore(evictedBirth birth: UInt64) { evictedBirth = max(evictedBirth, birth) }
+
+  /// Writes everything down anew.
+  public func recordEverything() {
+    if evictedBirth > 0 { journal?.evictedBirth(evictedBirth) }
+    for place in 0..<count {
+      let session = sessions[heap[place]]
+      for offset in 0..<WireLimits.outstandingMax where session.results[offset] != 0 {
+        writeDown(pool[session.results[offset] - 1].pointee)
+      }
+    }
+  }
+
+  private func writeDown(_ entry: Entry) {
+    guard let journal else { return }
+    let session = sessions[entry.session].pointee
+    journal.session(
+      entry.wire(client: session.client), mark: session.mark, keyHash: entry.keyHash)
+  }
 
   // MARK: Sessions
 
@@ -180,6 +217,7 @@ public final class SessionTable {
     let session = sessions[index]
     evictedBirth = max(evictedBirth, Self.birth(ofClient: session.pointee.client))
     for offset in 0..<WireLimits.outstandingMax { drop(session.results + offset) }
+    journal?.removeSession(ofClient: session.pointee.client)
     removePlace(of: session.pointee.client)
     count -= 1
     heap[0] = heap[count]
@@ -346,6 +384,12 @@ private struct Entry {
     self.session = session
     self.operation = operation.rawValue
     self.status = status.rawValue
+  }
+
+  init(_ entry: SessionEntry, keyHash: UInt64, session: UInt32) {
+    self.init(
+      sequence: entry.sequence, version: entry.version, keyHash: keyHash, session: session,
+      operation: entry.operation, status: entry.status)
   }
 
   func wire(client: UInt64) -> SessionEntry {

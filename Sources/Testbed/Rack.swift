@@ -1,5 +1,6 @@
 internal import Configuration
 public import Controller
+internal import Foundation
 internal import Glibc
 internal import Sockets
 
@@ -14,6 +15,7 @@ extension Testbed {
   ) throws(TestbedError) {
     let rackFile = "\(folder)/rack.toml"
     try TestbedFolder.write(layout.rackFile(of: file, folder: folder).text, to: rackFile)
+    try makeDataFolder(file)
     progress("starting \(file.servers) servers")
     var children: [(role: String, child: ChildProcess)] = []
     for (role, arguments) in serverCommands(file) {
@@ -25,6 +27,20 @@ extension Testbed {
     try waitUntilServing(children, interruption)
   }
 
+  /// An empty folder for the data of durable servers.
+  private mutating func makeDataFolder(_ file: TestbedFile) throws(TestbedError) {
+    guard file.engine == .rocksdb else { return }
+    let folder = "\(file.data ?? "/var/tmp/hotrack-testbed")/\(name)"
+    do {
+      try? FileManager.default.removeItem(atPath: folder)
+      try FileManager.default.createDirectory(
+        atPath: folder, withIntermediateDirectories: true)
+    } catch {
+      throw .run("cannot make \(folder): \(error.localizedDescription)")
+    }
+    state.data = folder
+  }
+
   /// One process hosts all emulated servers, or each has its own. A server enters its namespace by
   /// itself, so that the command is the same for both.
   private func serverCommands(_ file: TestbedFile) -> [(role: String, arguments: [String])] {
@@ -32,6 +48,8 @@ extension Testbed {
       ["server", "--directory", "\(TestbedLayout.rackAddress)", "--seed", "\(file.hashSeed)"]
       + (file.capacity.map { ["--capacity", "\($0)"] } ?? [])
       + (file.gatherMicroseconds > 0 ? ["--gather-us", "\(file.gatherMicroseconds)"] : [])
+      // A small reserve: a testbed has many servers on one disk.
+      + (state.data.map { ["--engine", "rocksdb", "--data", $0, "--reserve-mb", "16"] } ?? [])
     let places = layout.servers.map { node in
       ["--server", "\(node.number)=\(node.address)@\(node.namespace)"]
     }

@@ -22,6 +22,8 @@ public struct TestbedState: Sendable, Codable, Equatable {
   public var capacity: Int?
   public var hashSeed: UInt64
   public var members: [Member] = []
+  /// Where its servers' data directories are, which end with it; nil: they have none.
+  public var data: String?
 
   init(name: String, servers: Int, clients: Int, capacity: Int?, hashSeed: UInt64) {
     self.name = name

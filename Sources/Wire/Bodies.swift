@@ -260,14 +260,31 @@ public struct SlotsBody: Sendable, Equatable {
   }
 }
 
-/// The value of a PROBE_ACK: totals since the server's start.
+/// The value of a PROBE_ACK: totals since the server's start, and what it has to say of its storage.
 public struct ProbeBody: Sendable, Equatable {
+  /// What holds of a server's storage.
+  public struct Conditions: OptionSet, Sendable {
+    public let rawValue: UInt64
+    public init(rawValue: UInt64) { self.rawValue = rawValue }
+
+    /// Its state outlives its process.
+    public static let durable = Conditions(rawValue: 1)
+    /// There is little or no room left: it takes no writes and no copies.
+    public static let full = Conditions(rawValue: 2)
+    /// Records of what it has recovered are damaged.
+    public static let damaged = Conditions(rawValue: 4)
+  }
+
   public var keys: UInt64 = 0
   public var reads: UInt64 = 0
   public var writes: UInt64 = 0
   public var copiesStored: UInt64 = 0
   /// Requests answered with anything but ok and not found.
   public var refused: UInt64 = 0
+  /// The incarnation whose state the server has recovered and waits to be admitted with; the answer's
+  /// epoch and generation are then that state's. 0: none, or it was admitted.
+  public var recovered: UInt64 = 0
+  public var conditions: Conditions = []
 
   public init() {}
 
@@ -278,11 +295,15 @@ public struct ProbeBody: Sendable, Equatable {
     writes = try reader.uint64()
     copiesStored = try reader.uint64()
     refused = try reader.uint64()
+    recovered = try reader.uint64()
+    conditions = Conditions(rawValue: try reader.uint64())
   }
 
   public func encoded() -> [UInt8] {
     var bytes: [UInt8] = []
-    for total in [keys, reads, writes, copiesStored, refused] { bytes.append(total) }
+    for total in [keys, reads, writes, copiesStored, refused, recovered, conditions.rawValue] {
+      bytes.append(total)
+    }
     return bytes
   }
 }

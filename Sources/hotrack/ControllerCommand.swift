@@ -131,6 +131,7 @@ extension ControllerTimes {
   fileprivate mutating func apply(_ settings: PolicySettings) {
     set(&probe, nanoseconds(settings.probeMilliseconds))
     set(&serverTimeout, nanoseconds(settings.serverTimeoutMilliseconds))
+    set(&serverReturn, nanoseconds(settings.returnTimeoutMilliseconds))
     set(&start, nanoseconds(settings.startTimeoutMilliseconds))
     set(&transition, nanoseconds(settings.transitionTimeoutMilliseconds))
     set(&floor, nanoseconds(settings.floorIntervalMilliseconds))

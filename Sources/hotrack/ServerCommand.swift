@@ -11,8 +11,10 @@ struct ServerCommand: ParsableCommand {
     commandName: "server",
     abstract: "Run a storage server of a rack.",
     discussion: """
-      A server keeps its keys in memory. It serves nothing until the rack's controller has admitted \
-      it, and ends at SIGTERM or SIGINT.
+      A server keeps its keys in memory. With --engine rocksdb it also has them on a disk, in \
+      DIR/server-NUMBER, and answers a write only when it is there: a server that restarts goes on \
+      with everything it had. It serves nothing until the rack's controller has admitted it, and \
+      ends at SIGTERM or SIGINT.
 
       With --capacity it emulates a server of limited speed: each request and each stored copy \
       takes 1/OPS seconds, in order of arrival; what finds --queue others waiting is answered \
@@ -43,6 +45,20 @@ struct ServerCommand: ParsableCommand {
 
   @Option(help: "The rack's hash seed.")
   var seed: UInt64 = 0
+
+  @Option(help: "Where it keeps its keys: memory or rocksdb.")
+  var engine = EngineName.memory
+
+  @Option(help: ArgumentHelp("For rocksdb: where its data is.", valueName: "dir"))
+  var data: String?
+
+  @Option(
+    help: ArgumentHelp(
+      """
+      For rocksdb: room on the disk that is kept for what has to be written when there is no other. \
+      4 to 65536.
+      """, valueName: "megabytes"))
+  var reserveMb = 128
 
   @Option(help: ArgumentHelp("Emulate a server of this speed.", valueName: "ops"))
   var capacity: Double?
@@ -84,6 +100,12 @@ struct ServerCommand: ParsableCommand {
     if let capacity, !(capacity > 0 && capacity <= 100_000_000) {
       throw ValidationError("--capacity must be above 0 and at most 100000000 operations a second")
     }
+    guard (engine == .rocksdb) == (data != nil) else {
+      throw ValidationError("--engine rocksdb and --data belong together")
+    }
+    guard (4...65_536).contains(reserveMb) else {
+      throw ValidationError("--reserve-mb must be 4 to 65536")
+    }
     guard (0...10_000).contains(gatherUs) else {
       throw ValidationError("--gather-us must be 0 to 10000")
     }
@@ -124,6 +146,9 @@ struct ServerCommand: ParsableCommand {
     var options = ServerOptions(
       number: placement.number, listen: placement.listen, directory: directory)
     options.hashSeed = seed
+    if let data {
+      options.engine = .rocksdb(directory: data, reserve: UInt64(reserveMb) << 20)
+    }
     options.capacity = capacity
     options.queueMax = queue
     options.gathering = UInt64(gatherUs) * 1_000
@@ -147,6 +172,12 @@ struct ServerCommand: ParsableCommand {
   }
 }
 
+/// What `--engine` may say.
+enum EngineName: String, ExpressibleByArgument, CaseIterable {
+  case memory
+  case rocksdb
+}
+
 /// What a server says when it serves.
 private struct Greeting: Encodable {
   var number: UInt8
@@ -154,6 +185,8 @@ private struct Greeting: Encodable {
   var directory: String
   var emulated: Bool
   var capacity: Double?
+  var engine: String
+  var data: String?
 
   init(number: UInt8, listen: String, _ command: ServerCommand) {
     self.number = number
@@ -161,11 +194,15 @@ private struct Greeting: Encodable {
     directory = "\(command.directory)"
     emulated = command.capacity != nil
     capacity = command.capacity
+    engine = command.engine.rawValue
+    data = command.data
   }
 
   var text: String {
     let speed = capacity.map { ", emulated: \(String(format: "%g", $0)) operations per second" }
-    return "server \(number) serves \(listen) for the rack \(directory)\(speed ?? "")"
+    let place = data.map { ", durable in \($0)/server-\(number)" }
+    return "server \(number) serves \(listen) for the rack \(directory)"
+      + "\(place ?? "")\(speed ?? "")"
   }
 }
 

@@ -15,6 +15,9 @@ struct FakeServer {
 
   let number: UInt8
   var incarnation: UInt64
+  var conditions: ProbeBody.Conditions = []
+  /// The incarnation whose state it waits to be admitted with; 0: none.
+  private(set) var recovered: UInt64 = 0
   var epoch: UInt16 = 0
   var floor: UInt64 = 0
   var stored: [UInt64: Stored] = [:]
@@ -43,6 +46,12 @@ struct FakeServer {
     self.incarnation = incarnation
   }
 
+  /// It starts again with its state, as a durable server does.
+  mutating func restart(incarnation: UInt64) {
+    if recovered == 0 { recovered = self.incarnation }
+    self.incarnation = incarnation
+  }
+
   func slotRun(of hash: UInt64) -> SlotRun? {
     let slot = KeyHash.slot(hash)
     return slots.first { slot >= Int($0.first) && slot < Int($0.first) + Int($0.count) }
@@ -55,6 +64,11 @@ struct FakeServer {
     guard header.server == number, header.incarnation == incarnation else { return [] }
     if header.operation == .admit {
       guard header.epoch >= epoch else { return [] }
+      if recovered != 0, header.version != recovered {
+        self = FakeServer(number: number, incarnation: incarnation)
+        conditions = .durable
+      }
+      recovered = 0
       if header.epoch > epoch { beginEpoch() }
       epoch = header.epoch
       floor = max(floor, header.generation)
@@ -64,7 +78,7 @@ struct FakeServer {
       self = FakeServer(number: number, incarnation: incarnation + 1_000_000)
       return []
     }
-    guard header.epoch == epoch else { return [] }
+    guard header.epoch == epoch, recovered == 0 else { return [] }
     switch header.operation {
     case .fence: return fence(message)
     case .learn: return [learn(message)]
@@ -92,12 +106,14 @@ struct FakeServer {
     header.epoch = epoch
     header.version = version
     header.copyTargets = 0
+    var body = ProbeBody()
+    (body.recovered, body.conditions) = (recovered, conditions)
     header.generation = max(header.generation, fences[header.keyHash]?.generation ?? 0)
     header.part = part ?? header.part
     header.parts = parts ?? header.parts
     return Message(
       header, key: operation == .fenceAck ? message.key : [],
-      value: probe ? ProbeBody().encoded() : value)
+      value: probe ? body.encoded() : value)
   }
 
   private mutating func beginEpoch() {
@@ -165,6 +181,7 @@ struct FakeServer {
         ).encoded(), part: UInt16(part),
         parts: UInt16(count), version: held?.version ?? 0)
       if held != nil, held?.value == nil { result.header.flags.insert(.tombstone) }
+      if held == nil, conditions.contains(.damaged) { result.header.flags.insert(.lost) }
       return result
     }
   }
@@ -208,6 +225,7 @@ struct FakeServer {
     if parts.count == Int(header.parts) {
       let named = Set(parts.values.flatMap { $0 })
       floor = header.generation
+      conditions.remove(.damaged)
       fences = fences.filter { $0.value.generation >= floor }
       for (hash, held) in stored
       where !named.contains(hash) && fences[hash] == nil && held.generation < floor {

@@ -107,6 +107,32 @@ import Wire
     #expect(rack.perform(.get, gone, client: 10, sequence: 5)?.header.status == .lost)
   }
 
+  @Test(
+    "What a server cannot read, and may have held alone, is lost: no older value takes its place")
+  func damagedHolder() {
+    let rack = TestRack()
+    for number in rack.servers.keys { rack.servers[number]?.conditions = .durable }
+    rack.serve()
+    let (damaged, whole) = (hash(homeOf: 0, of: 3), hash(homeOf: 1, of: 3))
+    var next: UInt64 = 1
+    for key in [damaged, whole] {
+      #expect(rack.perform(.set, key, sequence: next, value: [1])?.header.status == .ok)
+      next = writeAway(rack, key, from: 2, value: [2], first: next + 1)
+    }
+    rack.checksReplicaSets = false
+    rack.servers[2]?.stored[damaged] = nil
+    rack.servers[2]?.conditions = [.durable, .damaged]
+    rack.reboot()
+    rack.restartServer(2)
+    rack.run { rack.core.serving }
+    rack.settle()
+    #expect(rack.core.state.takeOver?.missing == [] && rack.core.state.takeOver?.keysLost == 1)
+    #expect(rack.perform(.get, damaged, client: 10, sequence: 1)?.header.status == .lost)
+    #expect(rack.perform(.get, whole, client: 10, sequence: 2)?.value == [2])
+    // FLOOR has told it that this has been dealt with.
+    #expect(rack.run { rack.servers[2]?.conditions == .durable })
+  }
+
   @Test("A value that was left over from an earlier hot time does not come back")
   func leftover() {
     let rack = TestRack()

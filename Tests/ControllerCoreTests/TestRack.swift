@@ -94,6 +94,13 @@ final class TestRack {
     silent.remove(number)
   }
 
+  /// It is there again, with its state, and has forgotten nothing.
+  func restartServer(_ number: UInt8) {
+    nextIncarnation += 1
+    servers[number]?.restart(incarnation: nextIncarnation)
+    silent.remove(number)
+  }
+
   /// Starts the controller and waits until it serves.
   func serve() {
     handle(.start(now: now))
@@ -161,6 +168,7 @@ final class TestRack {
   func replaceController(faults: ControllerFaults = []) {
     effectsLeft = nil
     graces = []
+    configuration.members = core.members
     core = ControllerCore(configuration)
     core.faults = faults
     handle(.adopt(now: now, memory.contents()))

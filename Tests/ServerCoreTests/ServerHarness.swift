@@ -18,6 +18,8 @@ struct Outbox: ServerOutput {
 /// Server 2 of a rack, admitted to epoch 1, and what the directory and the controller would send it.
 struct Harness {
   static let incarnation: UInt64 = 4_711
+  /// Of this start.
+  var incarnation = Self.incarnation
   /// The first word of XXH3's secret (xxhash.h, XXH3_kSecret) plus the seed is "aaaaaaaa": a key of
   /// 17 to 32 bytes that begins so multiplies the next eight bytes by zero, whatever they are.
   static let seed: UInt64 = 0x6161_6161_6161_6161 &- 0xbe4b_a423_396c_feb8
@@ -33,10 +35,12 @@ struct Harness {
   var version = Version.first(ofEpoch: 1)
 
   /// `slots`: all slots are its own.
-  init(slots: Bool = true, sessionsMax: Int = 64) {
-    core = ServerCore(
-      ServerConfiguration(
-        number: 2, incarnation: Self.incarnation, hashSeed: Self.seed, sessionsMax: sessionsMax))
+  init(slots: Bool = true, sessionsMax: Int = 64, rows: MemoryRows? = nil) {
+    let configuration = ServerConfiguration(
+      number: 2, incarnation: Self.incarnation, hashSeed: Self.seed, sessionsMax: sessionsMax)
+    core =
+      rows.map { ServerCore(configuration, journal: StateJournal($0)) }
+      ?? ServerCore(configuration)
     control(.admit, generation: 10)
     if slots { setSlots([SlotRun(first: 0, count: 16_384)], generation: 10) }
   }
@@ -66,7 +70,7 @@ struct Harness {
   func header(_ operation: Operation, generation: UInt64, version: UInt64 = 0) -> Header {
     var header = Header(operation)
     header.server = 2
-    header.incarnation = Self.incarnation
+    header.incarnation = incarnation
     header.epoch = 1
     header.generation = generation
     header.version = version
@@ -167,6 +171,24 @@ struct Harness {
   }
 
   func storedVersion(_ key: String) -> UInt64? { core.stored(Array(key.utf8))?.version }
+}
+
+/// Rows in memory: what a disk would have, if every change were durable at once.
+final class MemoryRows: RowStore {
+  var rows: [[UInt8]: [UInt8]] = [:]
+
+  func put(_ key: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer) {
+    rows[Array(key)] = Array(value)
+  }
+
+  func remove(_ key: UnsafeRawBufferPointer) { rows[Array(key)] = nil }
+
+  func removeRange(_ first: UnsafeRawBufferPointer, _ end: UnsafeRawBufferPointer) {
+    rows = rows.filter {
+      $0.key.lexicographicallyPrecedes(Array(first))
+        || !$0.key.lexicographicallyPrecedes(Array(end))
+    }
+  }
 }
 
 /// Seeded random numbers (SplitMix64).

@@ -77,13 +77,13 @@ import Wire
   @Test func aPortInUseAndAForeignAddressAreSaid() throws {
     let taken = try UDPSocket(bind: Endpoint(.loopback, port: 0))
     let logger = Logger(label: "test")
-    #expect(throws: SocketError.portInUse(taken.local)) {
+    #expect(throws: ServerError.socket(.portInUse(taken.local))) {
       try RunningServers(
         [ServerOptions(number: 0, listen: taken.local, directory: taken.local)], logger: logger)
     }
     // TEST-NET-1 (RFC 5737) is nobody's.
     let foreign = try Endpoint(parsing: "192.0.2.1", defaultPort: WireLimits.port)
-    #expect(throws: SocketError.addressNotAvailable(foreign)) {
+    #expect(throws: ServerError.socket(.addressNotAvailable(foreign))) {
       try RunningServers(
         [ServerOptions(number: 0, listen: foreign, directory: taken.local)], logger: logger)
     }

@@ -10,6 +10,7 @@ import Testing
     ![
       .generationBeforeEntry, .generationLate, .flaggedPasses,
       .adoptionKeepsGeneration, .adoptionSkipsGrace, .adoptionAssumesTargets,
+      .adoptionForgetsAway,
     ].contains($0)
   }
 

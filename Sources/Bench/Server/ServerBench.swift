@@ -4,8 +4,8 @@ internal import Sockets
 internal import Testbed
 internal import Wire
 
-/// Measures one storage server of the rack beside memcached: operations per second, and per second
-/// of processor time of the server's process.
+/// Measures one storage server of the rack beside memcached, or a durable one beside one in memory:
+/// operations per second, and per second of processor time of the server's process.
 ///
 /// Both are asked over UDP on loopback by one engine (`ClosedLoad`) with the same keys, values,
 /// sockets and window; both have one processor, the load another one. Their rounds take turns, and
@@ -15,6 +15,8 @@ public struct ServerBench {
   public enum System: String, Sendable, Codable, CaseIterable {
     case hotrack
     case memcached
+    /// The server with its keys on a disk too.
+    case rocksdb = "hotrack rocksdb"
   }
 
   /// What is asked, and for how long.
@@ -33,6 +35,9 @@ public struct ServerBench {
     public var rounds = 5
     /// Measured in each round.
     public var seconds = 1.0
+    /// A directory on a disk: a durable server, with its data there for the time of the benchmark, is
+    /// measured beside one in memory. nil: one in memory beside memcached.
+    public var data: String?
 
     public init() {}
 
@@ -40,7 +45,7 @@ public struct ServerBench {
       case keys
       case keyLength = "key_length"
       case valueLength = "value_length"
-      case sockets, window, rounds, seconds
+      case sockets, window, rounds, seconds, data
     }
   }
 
@@ -73,7 +78,7 @@ public struct ServerBench {
     }
   }
 
-  /// hotrack over memcached: the medians of the ratios of rounds that followed each other.
+  /// The first system over the second: the medians of the ratios of rounds that followed each other.
   public struct Ratio: Sendable, Codable {
     public var operation: LoadOperation
     public var perSecond: Double
@@ -91,11 +96,11 @@ public struct ServerBench {
     public var results: [Result]
     public var ratios: [Ratio]
     public var settings: Settings
-    /// What memcached says its version is.
-    public var memcached: String
+    /// What memcached says its version is; nil: it was not measured.
+    public var memcached: String?
     /// What both have in common, and what not.
     public var equal = ServerBench.equal
-    public var different = ServerBench.different
+    public var different: [String]
   }
 
   static let equal = [
@@ -110,6 +115,13 @@ public struct ServerBench {
     "hotrack reads and writes datagrams in batches, and joins answers of one length to one client for "
       + "the kernel (UDP_SEGMENT); memcached makes two system calls for each",
     "memcached limits its memory and evicts the least recently used; hotrack's table grows",
+  ]
+
+  static let durableDifferent = [
+    "the durable server writes all changes of up to 512 datagrams that have arrived into RocksDB's log as "
+      + "one batch, and answers none of them before fdatasync of that log has returned; reads come "
+      + "from memory in both",
+    "what a sync costs depends on the disk that the data is on",
   ]
 
   private let settings: Settings
@@ -128,20 +140,27 @@ public struct ServerBench {
     let processors = BackgroundThread.processors
     guard processors.count >= 2 else { throw .tooFewProcessors(processors.count) }
     let (forLoad, forServer) = (processors[0], processors[1])
-    let version = try memcachedVersion()
+    let version = settings.data == nil ? try memcachedVersion() : nil
     let material = LoadMaterial(
       count: settings.keys, keyLength: settings.keyLength, valueLength: settings.valueLength)
+    let folder = try settings.data.map(BenchFolder.init(in:))
     progress("starting both servers")
-    let hotrack = try startHotrack(processor: forServer)
-    let memcached = try startMemcached(processor: forServer)
+    let hotrack = try startHotrack(.hotrack, processor: forServer)
+    let other =
+      if let folder {
+        try startHotrack(.rocksdb, data: folder.path, processor: forServer)
+      } else {
+        try startMemcached(processor: forServer)
+      }
     try onSockets { () throws(SocketError) in
       try BackgroundThread.run(onProcessors: [forLoad])
     }
     defer { try? BackgroundThread.run(onProcessors: processors) }
-    let systems: [any SystemUnderLoad] = [
-      try LoadedSystem(hotrack, dialect(hotrack, material), settings),
-      try LoadedSystem(memcached, MemcachedDialect(material), settings),
-    ]
+    let inMemory = try LoadedSystem(hotrack, dialect(hotrack, material), settings)
+    let systems: [any SystemUnderLoad] =
+      folder == nil
+      ? [inMemory, try LoadedSystem(other, MemcachedDialect(material), settings)]
+      : [try LoadedSystem(other, dialect(other, material), settings), inMemory]
     for system in systems {
       progress("storing \(settings.keys) keys in \(system.system.rawValue)")
       try system.fill()
@@ -158,13 +177,18 @@ public struct ServerBench {
         }
       }
     }
-    return try report(rounds, version)
+    withExtendedLifetime(folder) {}
+    return try report(rounds, of: systems.map(\.system), version)
   }
 
-  private func report(_ rounds: [Round], _ version: String) throws(BenchError) -> Report {
-    var report = Report(results: [], ratios: [], settings: settings, memcached: version)
+  private func report(
+    _ rounds: [Round], of systems: [System], _ version: String?
+  ) throws(BenchError) -> Report {
+    var report = Report(
+      results: [], ratios: [], settings: settings, memcached: version,
+      different: version == nil ? Self.durableDifferent : Self.different)
     for operation in LoadOperation.allCases {
-      let byTime = System.allCases.map { system in
+      let byTime = systems.map { system in
         rounds.filter { $0.system == system && $0.operation == operation }
       }
       for one in byTime {
@@ -295,14 +319,17 @@ private struct LoadedSystem<Dialect: LoadDialect>: SystemUnderLoad {
 extension ServerBench {
   private static let number: UInt8 = 0
 
-  private func startHotrack(processor: Int) throws(BenchError) -> ServerProcess {
+  private func startHotrack(
+    _ system: System, data: String? = nil, processor: Int
+  ) throws(BenchError) -> ServerProcess {
     let endpoint = try Self.freeEndpoint()
     return try ServerProcess(
-      .hotrack,
+      system,
       [
         executable, "server", "--number", "\(Self.number)", "--listen", "\(endpoint)",
         "--directory", "\(Endpoint(.loopback, port: WireLimits.port))",
-      ], at: endpoint, processor: processor)
+      ] + (data.map { ["--engine", "rocksdb", "--data", $0] } ?? []), at: endpoint,
+      processor: processor)
   }
 
   /// Admits the server, as nobody else does; then the load can stamp its requests.
@@ -357,4 +384,19 @@ extension ServerBench {
       try UDPSocket(bind: Endpoint(.loopback, port: 0)).local
     }
   }
+}
+
+/// A folder that is gone with its owner.
+private final class BenchFolder {
+  let path: String
+
+  init(in directory: String) throws(BenchError) {
+    var template = Array("\(directory)/hotrack-bench-XXXXXX".utf8CString)
+    guard mkdtemp(&template) != nil else {
+      throw .notStarted("hotrack rocksdb", reason: "no folder can be made in \(directory)")
+    }
+    path = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
+  }
+
+  deinit { try? FileManager.default.removeItem(atPath: path) }
 }

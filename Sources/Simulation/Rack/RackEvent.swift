@@ -29,8 +29,10 @@ enum RackEvent {
   case settle(disturbance: Int)
   case begin(worldFault: Int)
   case end(worldFault: Int)
-  /// A server starts again, empty and with a new incarnation.
+  /// A server starts again with a new incarnation: empty, or with what is on its disk.
   case restart(server: Int)
+  /// What a durable server has written is on its disk.
+  case synced(server: Int, start: UInt64)
   /// Late datagrams have had their time.
   case drained
 }

@@ -49,6 +49,13 @@ public struct RackScenario: Sendable, Equatable {
   public var serverTimeout: UInt64 = 1_000_000_000_000
   /// How much a clock gains or loses at most, in parts per million.
   public var driftMax = 200
+  /// Servers' state is on disks, which keep what was synced before a crash; how long a sync takes.
+  public var isDurable = false
+  public var sync: ClosedRange<UInt64> = 20_000...200_000
+  /// How likely a disk has damaged values, or is unreadable, after a crash.
+  public var damage = 0.0
+  /// How long the rack waits for a durable server that is away.
+  public var returnTimeout: UInt64 = 100_000_000
   /// Whether the directory's policy moves keys too, by what it samples.
   public var isAutomatic = false
   /// Only what clients were told is checked, not the state of directory and servers.
@@ -99,6 +106,10 @@ public struct RackScenario: Sendable, Equatable {
     drawWorldFaults(random.element(of: [0, 0, 1, 3, 6, 10]))
     drawReboots()
     drawControllerCrashes()
+    isDurable = random.chance(0.4) && worldFaults.contains { $0.kind == .crash }
+    sync = 5_000...random.element(of: [20_000, 200_000, 2_000_000])
+    damage = random.element(of: [0.1, 0.7])
+    returnTimeout = random.element(of: [30_000_000, 100_000_000])
   }
 
   /// One key or two, mostly read and often deleted, go in and out all the time, and servers forget

@@ -70,7 +70,8 @@ final class RackWorld {
     for number in 0..<scenario.servers {
       servers.append(
         SimulatedServer(
-          number: number, incarnation: random.next() | 1, scenario, faults: faults))
+          number: number, incarnation: random.next() | 1, scenario, faults: faults,
+          disk: scenario.isDurable ? SimulatedRowStore() : nil))
     }
     for number in 0..<scenario.clients {
       clients.append(SimulatedClient(number: number, scenario, &random))
@@ -127,6 +128,7 @@ final class RackWorld {
     case .begin(let number): begin(worldFault: number)
     case .end(let number): end(worldFault: number)
     case .restart(let server): restart(server)
+    case .synced(let server, let start): synced(server, start)
     case .drained: if stage == .draining { enter(.finalReads) }
     }
   }

@@ -42,6 +42,7 @@ struct SimulatedController {
     configuration.times.again = 2_000_000
     configuration.times.probe = min(10_000_000, scenario.serverTimeout / 10)
     configuration.times.serverTimeout = scenario.serverTimeout
+    configuration.times.serverReturn = scenario.returnTimeout
     configuration.times.floor = 0
     configuration.times.floorDelay = scenario.floorDelay
     configuration.times.copyOrder = 1_000_000

@@ -1,9 +1,12 @@
 internal import ServerCore
+internal import Storage
 internal import Wire
 
 /// One server of a simulated rack: the core, and what it wants sent.
 final class SimulatedServer {
   let number: Int
+  /// Which start of the process it is.
+  let start: UInt64
   /// It has died and not been started again.
   var isDown = false
   /// How long it takes for each datagram, in nanoseconds; 0: no time.
@@ -11,17 +14,32 @@ final class SimulatedServer {
   /// When it has served what waits there, and how much that is.
   var busyUntil: UInt64 = 0
   var queued = 0
+  /// What survives it; nil: nothing does.
+  let disk: SimulatedRowStore?
+  /// Answers that wait until what they tell of is on the disk.
+  var unsynced: [[UInt8]] = []
+  var isSyncing = false
   private var core: ServerCore
   private var output = CollectedOutput()
 
+  /// `disk`: of a durable server, with what its earlier start has left; `damaged`: slots whose values
+  /// it cannot read there.
   init(
-    number: Int, incarnation: UInt64, _ scenario: RackScenario, faults: SimulationFaults
+    number: Int, incarnation: UInt64, _ scenario: RackScenario, faults: SimulationFaults,
+    disk: SimulatedRowStore?, damaged: [Int] = []
   ) {
     self.number = number
+    start = incarnation
+    self.disk = disk
     let configuration = ServerConfiguration(
       number: UInt8(number), incarnation: incarnation,
       hashSeed: SimulatedKeys.hashSeed, sessionsMax: scenario.sessionsMax, expectedKeys: 16)
-    core = ServerCore(configuration)
+    if let disk {
+      core = ServerCore(configuration, journal: StateJournal(disk))
+      disk.restore(&core, damaged: damaged)
+    } else {
+      core = ServerCore(configuration)
+    }
     core.faults = faults.server
   }
 
@@ -97,30 +115,93 @@ extension RackWorld {
     let isBusy = isRequest && stage == .faulty && random.chance(scenario.busy)
     let answers = servers[number].receive(
       datagram, fromController: fromController, isBusy: isBusy || isFull)
-    for answer in answers {
-      checkAnswer(answer)
-      send(answer, from: .server(number), to: .directory)
+    if let disk = servers[number].disk {
+      disk.endDatagram()
+      settle(answers, of: servers[number])
+    } else {
+      sendAnswers(answers, of: number)
     }
     checkEntries(after: datagram)
   }
 
-  /// A server dies with all it holds; at least one is left. Returns whether it did.
+  private func sendAnswers(_ answers: [[UInt8]], of number: Int) {
+    for answer in answers {
+      checkAnswer(answer)
+      send(answer, from: .server(number), to: .directory)
+    }
+  }
+
+  /// Answers leave when what they tell of is on the disk. All that arrives until then shares one sync.
+  private func settle(_ answers: [[UInt8]], of server: SimulatedServer) {
+    guard server.isSyncing || server.disk?.isDirty == true else {
+      sendAnswers(answers, of: server.number)
+      return
+    }
+    if faults.answersUnsynced {
+      sendAnswers(answers, of: server.number)
+    } else {
+      server.unsynced += answers
+    }
+    guard !server.isSyncing else { return }
+    server.isSyncing = true
+    scheduler.schedule(
+      .synced(server: server.number, start: server.start),
+      after: random.duration(in: scenario.sync))
+  }
+
+  /// A sync is over; not that of an earlier start.
+  func synced(_ number: Int, _ start: UInt64) {
+    let server = servers[number]
+    guard server.start == start, !server.isDown else { return }
+    server.disk?.sync()
+    server.isSyncing = false
+    let answers = server.unsynced
+    server.unsynced.removeAll()
+    sendAnswers(answers, of: number)
+  }
+
+  /// A server dies with all that it has in memory; at least one is left, unless they have disks.
+  /// Returns whether it did.
   func crash(_ server: Int) -> Bool {
-    guard !servers[server].isDown, servers.count(where: { !$0.isDown }) > 1 else { return false }
+    guard !servers[server].isDown,
+      scenario.isDurable || servers.count(where: { !$0.isDown }) > 1
+    else { return false }
     servers[server].isDown = true
     result.crashes += 1
     return true
   }
 
-  /// Replaces a server by one that knows nothing.
+  /// Replaces a server by one that knows what its disk has, or nothing.
   func restart(_ server: Int) {
     let incarnation = random.next() | 1
     world.serversPaused[server] = 0
+    let disk = servers[server].disk
+    let damaged = disk.map { readAgain($0, of: server) } ?? []
     servers[server] = SimulatedServer(
-      number: server, incarnation: incarnation, scenario, faults: faults)
+      number: server, incarnation: incarnation, scenario, faults: faults, disk: disk,
+      damaged: damaged)
     trace.record(
       at: scheduler.now, code: 7, values: UInt64(server), incarnation,
       text: "server \(server) starts again")
+  }
+
+  /// What a disk has after a crash. Returns the slots whose values cannot be read.
+  private func readAgain(_ disk: SimulatedRowStore, of server: Int) -> [Int] {
+    disk.crash(&random)
+    guard stage == .faulty, scenario.damage > 0, random.chance(scenario.damage) else { return [] }
+    result.coverage.damagedDisks += 1
+    guard random.chance(0.7) else {
+      disk.wipe()
+      trace.record(
+        at: scheduler.now, code: 12, values: UInt64(server),
+        text: "the disk of server \(server) cannot be read")
+      return []
+    }
+    let slots = disk.damageValues(0.5, &random)
+    trace.record(
+      at: scheduler.now, code: 13, values: UInt64(server), UInt64(slots.count),
+      text: "values of \(slots.count) slots of server \(server) cannot be read")
+    return faults.damageUnnoticed ? [] : slots
   }
 
   /// A write takes effect under one version at most, however often it is sent.

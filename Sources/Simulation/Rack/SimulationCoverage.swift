@@ -28,6 +28,9 @@ public struct SimulationCoverage: Sendable, Equatable {
   private(set) var poorTakeOvers = 0
   private var adoptions = 0
   private var resumed = 0
+  private var away = 0
+  private var returned = 0
+  var damagedDisks = 0
 
   public init() {}
 
@@ -54,6 +57,8 @@ public struct SimulationCoverage: Sendable, Equatable {
       ("fresh versions", freshVersions), ("copy orders", copyOrders),
       ("servers lost", losses), ("outcomes unknown", unknown),
       ("directories taken over", adoptions), ("transitions found under way", resumed),
+      ("servers waited for", away), ("servers back with their state", returned),
+      ("damaged disks", damagedDisks),
     ]
       + zip(WorldFault.Kind.allCases, worldFaults).map { ("world fault \($0.rawValue)", $1) }
   }
@@ -79,6 +84,9 @@ public struct SimulationCoverage: Sendable, Equatable {
     poorTakeOvers += other.poorTakeOvers
     adoptions += other.adoptions
     resumed += other.resumed
+    away += other.away
+    returned += other.returned
+    damagedDisks += other.damagedDisks
   }
 
   mutating func count(_ kind: WorldFault.Kind) {
@@ -110,6 +118,8 @@ public struct SimulationCoverage: Sendable, Equatable {
     losses += totals.serversLost
     adoptions += totals.adoptions > 0 ? 1 : 0
     resumed += totals.resumed
+    away += totals.serversAway
+    returned += totals.serversReturned
   }
 
   mutating func finish(unknown: Int) { self.unknown = unknown }

@@ -53,6 +53,9 @@ public enum SimulationFault: String, Sendable, CaseIterable {
   case homeLeftBehind = "home-left-behind"
   case withoutSessions = "without-sessions"
   case restBelieved = "rest-believed"
+  case answersUnsynced = "answers-unsynced"
+  case damageUnnoticed = "damage-unnoticed"
+  case adoptionForgetsAway = "adoption-forgets-away"
 
   /// What is left out or done wrong.
   public var summary: String {
@@ -91,6 +94,9 @@ public enum SimulationFault: String, Sendable, CaseIterable {
     case .adoptionAssumesTargets: "who takes over does not look which write targets are in use"
     case .adoptionSkipsGrace: "who takes over uses at once what was freed before"
     case .adoptionForgetsLoss: "losses of servers are not taken over"
+    case .damageUnnoticed: "what a durable server cannot read of its disk was never there"
+    case .adoptionForgetsAway: "servers that are waited for are not taken over"
+    case .answersUnsynced: "a durable server answers before its changes are on the disk"
     case .lateFloorObeyed: "a FLOOR that is not the newest makes a server forget"
     case .unrecordedPasses: "a reply that could not be recorded passes"
     case .copyRestamped: "a copy between servers gets a version of its own"
@@ -116,6 +122,10 @@ struct SimulationFaults: Sendable {
   var controller: ControllerFaults = []
   /// Grace periods end at once, whatever is under way.
   var isGraceSkipped = false
+  /// Durable servers answer before their changes are on the disk.
+  var answersUnsynced = false
+  /// They take what they cannot read for what was never there.
+  var damageUnnoticed = false
 
   init(_ faults: some Sequence<SimulationFault>) {
     for fault in faults { insert(fault) }
@@ -157,6 +167,9 @@ struct SimulationFaults: Sendable {
     case .adoptionAssumesTargets: controller.insert(.adoptionAssumesTargets)
     case .adoptionSkipsGrace: controller.insert(.adoptionSkipsGrace)
     case .adoptionForgetsLoss: controller.insert(.adoptionForgetsLoss)
+    case .answersUnsynced: answersUnsynced = true
+    case .damageUnnoticed: damageUnnoticed = true
+    case .adoptionForgetsAway: controller.insert(.adoptionForgetsAway)
     case .lateFloorObeyed: server.insert(.lateFloorObeyed)
     case .unrecordedPasses: directory.insert(.unrecordedPasses)
     case .copyRestamped: directory.insert(.copyRestamped)
