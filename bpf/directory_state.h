@@ -161,6 +161,8 @@ enum directory_fault {
   DIRECTORY_FAULT_COPY_RESTAMPED = 256,
   DIRECTORY_FAULT_ONE_BASE = 512,
   DIRECTORY_FAULT_NOT_FROZEN = 1024,
+  DIRECTORY_FAULT_HOT_FIRST = 2048,
+  DIRECTORY_FAULT_SINCE_FIRST = 4096,
 };
 
 static inline __attribute__((always_inline, unused)) __u64 directory_word(__u32 base, __u32 offset,

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The decision code once more, so that it can stop before every access to what processors share:
- * the simulator lets other packets and the controller come in between, as they do in the kernel.
+ * The decision code and the controller's changes once more, so that they can stop before every
+ * access to what processors share: the simulator lets packets and the controller come in between,
+ * as they do in the kernel, or the controller die there.
  */
 #include <stdlib.h>
 #include <ucontext.h>
@@ -18,6 +19,7 @@ struct hotrack_stepped {
   struct directory *directory;
   struct hotrack_header *header;
   struct rack_verdict *verdict;
+  const struct directory_change *change; /* what is made in steps; NULL: a decision */
   __u32 length;
   __u32 steps_left; /* until it stops; 0: it does not */
   enum rack_sender sender;
@@ -38,8 +40,11 @@ static void step(void) {
 static void decide(void) {
   struct hotrack_stepped *decision = current;
 
-  rack_on_datagram(decision->directory, decision->header, decision->length, decision->sender,
-                   decision->server, decision->verdict);
+  if (decision->change)
+    directory_apply(decision->directory, decision->change);
+  else
+    rack_on_datagram(decision->directory, decision->header, decision->length, decision->sender,
+                     decision->server, decision->verdict);
   decision->finished = 1;
 }
 
@@ -61,21 +66,32 @@ void hotrack_stepped_destroy(struct hotrack_stepped *decision) {
   free(decision);
 }
 
-void hotrack_stepped_begin(struct hotrack_stepped *decision, struct directory *d,
-                           struct hotrack_header *h, __u32 length, enum rack_sender sender,
-                           __u8 server, struct rack_verdict *verdict) {
+static void begin(struct hotrack_stepped *decision, struct directory *d) {
   decision->directory = d;
-  decision->header = h;
-  decision->length = length;
-  decision->sender = sender;
-  decision->server = server;
-  decision->verdict = verdict;
   decision->finished = 0;
   getcontext(&decision->self);
   decision->self.uc_stack.ss_sp = decision->stack;
   decision->self.uc_stack.ss_size = STACK_BYTES;
   decision->self.uc_link = &decision->caller;
   makecontext(&decision->self, decide, 0);
+}
+
+void hotrack_stepped_begin_change(struct hotrack_stepped *decision, struct directory *d,
+                                  const struct directory_change *change) {
+  decision->change = change;
+  begin(decision, d);
+}
+
+void hotrack_stepped_begin(struct hotrack_stepped *decision, struct directory *d,
+                           struct hotrack_header *h, __u32 length, enum rack_sender sender,
+                           __u8 server, struct rack_verdict *verdict) {
+  decision->change = NULL;
+  decision->header = h;
+  decision->length = length;
+  decision->sender = sender;
+  decision->server = server;
+  decision->verdict = verdict;
+  begin(decision, d);
 }
 
 int hotrack_stepped_run(struct hotrack_stepped *decision, __u32 steps) {

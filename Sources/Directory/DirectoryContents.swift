@@ -120,35 +120,13 @@ extension DirectoryMemory {
   func note(_ change: DirectoryChange) {
     guard let notes = raw.pointee.notes else { preconditionFailure("not mapped") }
     switch change {
-    case .noteEntry(let entry, let note): write(note, at: Int(checked(entry)))
     case .noteLoss(let generation): hotrack_store64(&notes.pointee.loss_generation, generation)
-    case .noteSlotLoss(let first, let count, let generation):
-      precondition(Int(first) + Int(count) <= WireLimits.slots)
-      for slot in Int(first)..<Int(first) + Int(count) {
-        hotrack_store64(raw.pointee.slot_losses + slot, generation)
-      }
     case .noteLosing(let servers): hotrack_store32(&notes.pointee.losing, servers)
     case .noteAway(let servers): hotrack_store32(&notes.pointee.away, servers)
     case .noteDurable(let servers): hotrack_store32(&notes.pointee.durable, servers)
     case .noteAdoptions(let count): hotrack_store64(&notes.pointee.layout.adoptions, count)
-    case .noteBan(let place, let ban):
-      precondition(place < DirectoryContents.bansMax)
-      // The hash last: half a ban is none.
-      hotrack_store64(&bans[place].key_hash, 0)
-      hotrack_store64(&bans[place].until, ban.until)
-      hotrack_store64(&bans[place].key_hash, ban.keyHash)
     default: break
     }
-  }
-
-  private func write(_ note: EntryNote, at entry: Int) {
-    precondition((1...WireLimits.keyLengthMax).contains(note.key.count))
-    let place = raw.pointee.entry_notes + entry
-    hotrack_store8(&place.pointee.is_pinned, note.isPinned ? 1 : 0)
-    hotrack_store8(&place.pointee.is_leaving, note.isLeaving ? 1 : 0)
-    hotrack_store64(&place.pointee.loss_generation, note.lossGeneration)
-    hotrack_store8(&place.pointee.key_length, UInt8(note.key.count))
-    withUnsafeMutableBytes(of: &place.pointee.key) { $0.copyBytes(from: note.key) }
   }
 
   private var bans: UnsafeMutablePointer<directory_ban> {

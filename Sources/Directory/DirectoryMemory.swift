@@ -78,32 +78,10 @@ public final class DirectoryMemory: @unchecked Sendable {
       hotrack_store64(&control.pointee.generation, generation)
     case .setAlive(let servers):
       hotrack_store32(&control.pointee.alive, servers)
-    case .setServer(let number, let place):
-      setServer(Int(number), place)
-    case .setSlots(let first, let count, let home, let moving):
-      precondition(Int(first) + Int(count) <= WireLimits.slots)
-      for slot in Int(first)..<Int(first) + Int(count) {
-        hotrack_store8(&raw.pointee.slots[slot].moving, moving ? 1 : 0)
-        hotrack_store8(&raw.pointee.slots[slot].home, home)
-      }
-    case .setTargets(let table, let servers):
-      precondition(servers.count == DIRECTORY_TARGETS && table < DIRECTORY_TARGET_TABLES)
-      let place = raw.pointee.targets + Int(table) * Int(DIRECTORY_TARGETS)
-      for (index, server) in servers.enumerated() { hotrack_store8(place + index, server) }
-    case .insert(let entry, let keyHash, _):
-      directory_insert(raw, checked(entry), keyHash)
-    case .makeHot(let entry, let completed, let set, let since, _, let copies, let targets):
-      directory_make_hot(raw, checked(entry), completed, set, since, copies, targets)
     case .setMode(let entry, let mode):
       directory_set_mode(raw, checked(entry), mode.rawValue)
     case .setCopies(let entry, let copies):
       hotrack_store8(&raw.pointee.details[Int(checked(entry))].copies, copies)
-    case .remove(let entry):
-      directory_remove(raw, checked(entry))
-    case .forgetServer(let entry, let server):
-      directory_forget_server(raw, checked(entry), UInt32(server))
-    case .rebase(let entry):
-      directory_rebase(raw, checked(entry))
     case .setSampleInterval(let interval):
       hotrack_store32(&control.pointee.sample_interval, interval)
     case .setReadChoice(let choice):
@@ -113,9 +91,11 @@ public final class DirectoryMemory: @unchecked Sendable {
     case .setServerCount(let count):
       precondition(count <= WireLimits.serversMax)
       hotrack_store32(&control.pointee.server_count, count)
-    case .noteEntry, .noteLoss, .noteSlotLoss, .noteLosing, .noteAway, .noteDurable, .noteBan,
-      .noteAdoptions:
+    case .noteLoss, .noteLosing, .noteAway, .noteDurable, .noteAdoptions:
       note(change)
+    default:
+      guard var stores = stores(of: change) else { preconditionFailure("\(change)") }
+      directory_apply(raw, &stores)
     }
   }
 
@@ -156,15 +136,5 @@ public final class DirectoryMemory: @unchecked Sendable {
   func checked(_ entry: UInt32) -> UInt32 {
     precondition(Int(entry) < capacity, "entry \(entry) is outside the directory")
     return entry
-  }
-
-  private func setServer(_ number: Int, _ place: ServerPlace) {
-    precondition(number < WireLimits.serversMax, "a rack has at most 32 servers")
-    let server = raw.pointee.servers + number
-    server.pointee.interface = place.interface
-    server.pointee.port = place.port.bigEndian
-    withUnsafeMutableBytes(of: &server.pointee.mac) { $0.copyBytes(from: place.mac) }
-    withUnsafeMutableBytes(of: &server.pointee.address) { $0.copyBytes(from: place.address) }
-    hotrack_store64(&server.pointee.incarnation, place.incarnation)
   }
 }

@@ -116,6 +116,10 @@ public struct DirectoryFaults: OptionSet, Sendable {
   public static let oneBase = DirectoryFaults(rawValue: 512)
   /// Writes go on while an entry is adding or removing.
   public static let notFrozen = DirectoryFaults(rawValue: 1024)
+  /// The controller's store of the mode that makes an entry hot comes before what goes with it.
+  public static let hotFirst = DirectoryFaults(rawValue: 2048)
+  /// The controller's store of the generation that replies must have comes before the state word.
+  public static let sinceFirst = DirectoryFaults(rawValue: 4096)
 }
 
 /// What a packet is counted as (`DIRECTORY_COUNTERS` in `bpf/directory_state.h`).

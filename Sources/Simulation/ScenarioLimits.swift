@@ -44,6 +44,8 @@ public enum ScenarioPart: String, Sendable, CaseIterable {
   case disturbance
   /// Packets that stop in the middle of the directory's decision.
   case stops
+  /// Changes of the directory that stop between two stores.
+  case storesApart = "stores-apart"
   /// Full queues at servers.
   case busy
   /// Clocks that run faster or slower.
@@ -77,6 +79,7 @@ public enum ScenarioPart: String, Sendable, CaseIterable {
       scenario.transitionHolding = 0
       scenario.transitionLoss = 0
     case .stops: scenario.pausing = 0
+    case .storesApart: scenario.storesApart = 0
     case .busy: scenario.busy = 0
     case .drift: scenario.driftMax = 0
     case .policy: scenario.isAutomatic = false

@@ -133,6 +133,37 @@ import Wire
     #expect(rack.run { rack.servers[2]?.conditions == .durable })
   }
 
+  @Test("A key whose only holder has died is lost, at whatever moment of that the host reboots")
+  func onlyHolderDiesBeforeTheReboot() {
+    let key = hash(homeOf: 0, of: 3)
+    func rack() -> TestRack {
+      let rack = TestRack { $0.times.start = 500_000_000 }
+      rack.serve()
+      #expect(rack.perform(.set, key, sequence: 1, value: [1])?.header.status == .ok)
+      _ = writeAway(rack, key, from: 2, value: [2], first: 2)
+      rack.silent = [2]
+      // Almost long enough for it to be declared lost.
+      rack.run(milliseconds: 1900)
+      return rack
+    }
+    let whole = rack()
+    let before = whole.effectsDone
+    whole.run { whole.core.state.totals.keysLost == 1 && whole.core.isQuiet }
+    let steps = whole.effectsDone - before
+    #expect(steps > 30 && steps < 500)
+    for step in 0..<steps {
+      let rack = rack()
+      rack.effectsLeft = step
+      rack.run(milliseconds: 300)
+      rack.effectsLeft = nil
+      rack.reboot()
+      #expect(rack.run { rack.core.serving && rack.core.isQuiet })
+      // The home server has an older value.
+      let read = rack.perform(.get, key, client: 10, sequence: 1)
+      #expect(read?.header.status == .lost, "step \(step)")
+    }
+  }
+
   @Test("A value that was left over from an earlier hot time does not come back")
   func leftover() {
     let rack = TestRack()

@@ -30,6 +30,9 @@ void hotrack_stepped_destroy(struct hotrack_stepped *decision);
 void hotrack_stepped_begin(struct hotrack_stepped *decision, struct directory *d,
                            struct hotrack_header *h, __u32 length, enum rack_sender sender,
                            __u8 server, struct rack_verdict *verdict);
+/* Or a change of the controller's, in steps; `change` stays where it is. */
+void hotrack_stepped_begin_change(struct hotrack_stepped *decision, struct directory *d,
+                                  const struct directory_change *change);
 /* Goes on until `steps` accesses from now (0: to the end). Returns whether it has finished. */
 int hotrack_stepped_run(struct hotrack_stepped *decision, __u32 steps);
 

@@ -70,6 +70,8 @@ public struct RackScenario: Sendable, Equatable {
   /// How likely a packet stops in the middle of the directory's decision, and for how long.
   public var pausing = 0.0
   public var pause: ClosedRange<UInt64> = 1_000...100_000
+  /// How likely the controller stops in the middle of a change of the directory, as long as that.
+  public var storesApart = 0.0
 
   /// The scenario of a seed: every seed another one.
   public init(seed: UInt64) {
@@ -106,10 +108,16 @@ public struct RackScenario: Sendable, Equatable {
     drawWorldFaults(random.element(of: [0, 0, 1, 3, 6, 10]))
     drawReboots()
     drawControllerCrashes()
+    drawStoresApart()
     isDurable = random.chance(0.4) && worldFaults.contains { $0.kind == .crash }
     sync = 5_000...random.element(of: [20_000, 200_000, 2_000_000])
     damage = random.element(of: [0.1, 0.7])
     returnTimeout = random.element(of: [30_000_000, 100_000_000])
+  }
+
+  private mutating func drawStoresApart() {
+    var random = SimulationRandom(seed: seed, stream: 9)
+    storesApart = random.element(of: [0, 0.05, 0.3])
   }
 
   /// One key or two, mostly read and often deleted, go in and out all the time, and servers forget

@@ -8,6 +8,8 @@ struct SimulatedController {
   /// Effects that are still to be carried out, oldest first.
   var effects: [ControllerEffect] = []
   var nextEffect = 0
+  /// A change of the directory that it is in the middle of.
+  var changing: (change: DirectoryChange, stores: SteppedChange)?
   /// Events that came while effects were carried out; nil: a tick.
   var inbox: [ControllerEvent?] = []
   let clock: SimulatedClock
@@ -54,13 +56,14 @@ struct SimulatedController {
     clock = SimulatedClock(offset: 7_000_000_000, driftPPM: Int64(scenario.driftMax / 5))
   }
 
-  var isBusy: Bool { nextEffect < effects.count }
+  var isBusy: Bool { changing != nil || nextEffect < effects.count }
 
   /// Everything that it was about to do is left undone.
   mutating func die() {
     isDown = true
     effectsLeft = nil
     (effects, nextEffect, inbox) = ([], 0, [])
+    changing = nil
   }
 }
 
@@ -114,10 +117,18 @@ extension RackWorld {
   func carryOutEffect() {
     // Those of a controller that has died, or whose host went down, are gone.
     guard controller.isBusy else { return }
-    let effect = controller.effects[controller.nextEffect]
-    controller.nextEffect += 1
-    carryOut(effect)
+    if controller.changing != nil {
+      goOnChanging(mayStop: processors.random.chance(0.3))
+    } else {
+      let effect = controller.effects[controller.nextEffect]
+      controller.nextEffect += 1
+      carryOut(effect)
+    }
     guard !diesNow() else { return }
+    guard controller.changing == nil else {
+      scheduler.schedule(.effect, after: processors.random.duration(in: scenario.pause))
+      return
+    }
     if controller.isBusy {
       scheduler.schedule(.effect, after: effectDelay())
     } else {
@@ -129,14 +140,45 @@ extension RackWorld {
     random.duration(in: stage.rawValue > Stage.faulty.rawValue ? 0...5_000 : scenario.effectDelay)
   }
 
-  private func carryOut(_ effect: ControllerEffect) {
-    switch effect {
-    case .publish(let change):
+  /// Makes a change of the directory; in some seeds store by store, with packets in between.
+  private func publish(_ change: DirectoryChange) {
+    disturb(change)
+    guard stage == .faulty, scenario.storesApart > 0,
+      processors.random.chance(scenario.storesApart),
+      let stores = SteppedChange(change, of: memory)
+    else {
       trace.record(at: scheduler.now, code: 3, text: "directory: \(change)")
       watch.before(change)
-      disturb(change)
       memory.apply(change)
       checkAllEntries()
+      return
+    }
+    // Once the first store is made it is another key's time.
+    if case .remove = change { watch.before(change) }
+    controller.changing = (change, stores)
+    goOnChanging(mayStop: true)
+  }
+
+  private func goOnChanging(mayStop: Bool) {
+    guard let (change, stores) = controller.changing else { return }
+    let steps = mayStop ? processors.random.integer(in: 2...max(2, stores.countMax)) : 0
+    guard stores.advance(steps: steps) else {
+      trace.record(
+        at: scheduler.now, code: 14, values: UInt64(steps),
+        text: "directory: in the middle of \(change), before store \(steps) from there")
+      result.coverage.splitChanges += 1
+      checkAllEntries()
+      return
+    }
+    trace.record(at: scheduler.now, code: 3, text: "directory: \(change)")
+    if case .remove = change {} else { watch.before(change) }
+    controller.changing = nil
+    checkAllEntries()
+  }
+
+  private func carryOut(_ effect: ControllerEffect) {
+    switch effect {
+    case .publish(let change): publish(change)
     case .send(let message, let server):
       send(message.encoded(), from: .controller, to: .server(Int(server)))
     case .awaitGrace(let token):

@@ -24,6 +24,7 @@ extension RackWorld {
     processors.underWay = [:]
     controller.effects = []
     controller.nextEffect = 0
+    controller.changing = nil
     controller.inbox = []
     watch.forgetDirectory()
     return true

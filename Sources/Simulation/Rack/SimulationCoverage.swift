@@ -31,6 +31,7 @@ public struct SimulationCoverage: Sendable, Equatable {
   private var away = 0
   private var returned = 0
   var damagedDisks = 0
+  var splitChanges = 0
 
   public init() {}
 
@@ -59,6 +60,7 @@ public struct SimulationCoverage: Sendable, Equatable {
       ("directories taken over", adoptions), ("transitions found under way", resumed),
       ("servers waited for", away), ("servers back with their state", returned),
       ("damaged disks", damagedDisks),
+      ("changes of the directory stopped between two stores", splitChanges),
     ]
       + zip(WorldFault.Kind.allCases, worldFaults).map { ("world fault \($0.rawValue)", $1) }
   }
@@ -87,6 +89,7 @@ public struct SimulationCoverage: Sendable, Equatable {
     away += other.away
     returned += other.returned
     damagedDisks += other.damagedDisks
+    splitChanges += other.splitChanges
   }
 
   mutating func count(_ kind: WorldFault.Kind) {

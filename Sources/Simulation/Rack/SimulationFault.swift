@@ -56,6 +56,8 @@ public enum SimulationFault: String, Sendable, CaseIterable {
   case answersUnsynced = "answers-unsynced"
   case damageUnnoticed = "damage-unnoticed"
   case adoptionForgetsAway = "adoption-forgets-away"
+  case hotFirst = "hot-first"
+  case sinceFirst = "since-first"
 
   /// What is left out or done wrong.
   public var summary: String {
@@ -94,6 +96,8 @@ public enum SimulationFault: String, Sendable, CaseIterable {
     case .adoptionAssumesTargets: "who takes over does not look which write targets are in use"
     case .adoptionSkipsGrace: "who takes over uses at once what was freed before"
     case .adoptionForgetsLoss: "losses of servers are not taken over"
+    case .hotFirst: "an entry's mode says hot before what goes with it is there"
+    case .sinceFirst: "older replies stop to count before the word says what they could"
     case .damageUnnoticed: "what a durable server cannot read of its disk was never there"
     case .adoptionForgetsAway: "servers that are waited for are not taken over"
     case .answersUnsynced: "a durable server answers before its changes are on the disk"
@@ -168,6 +172,8 @@ struct SimulationFaults: Sendable {
     case .adoptionSkipsGrace: controller.insert(.adoptionSkipsGrace)
     case .adoptionForgetsLoss: controller.insert(.adoptionForgetsLoss)
     case .answersUnsynced: answersUnsynced = true
+    case .hotFirst: directory.insert(.hotFirst)
+    case .sinceFirst: directory.insert(.sinceFirst)
     case .damageUnnoticed: damageUnnoticed = true
     case .adoptionForgetsAway: controller.insert(.adoptionForgetsAway)
     case .lateFloorObeyed: server.insert(.lateFloorObeyed)
