@@ -16,6 +16,10 @@ public struct Fault: Sendable, Equatable {
     /// The directory host loses its controller and its XDP program with all that it knew; at the
     /// end of the fault the controller is started again. Files stay.
     case reboot
+    /// Its process is killed, a file of its data is damaged, and at the end it is started again.
+    case corrupt
+    /// There is no room on the disk that its data is on.
+    case fullDisk
   }
 
   /// Whom it strikes.
@@ -108,6 +112,8 @@ extension Fault.Kind {
     case .restart: "restart"
     case .slow: "slow"
     case .reboot: "reboot"
+    case .corrupt: "corrupt"
+    case .fullDisk: "full-disk"
     }
   }
 
@@ -124,10 +130,13 @@ extension Fault.Kind {
     case .pause, .slow:
       return eachServer + (0..<clients).map { Fault.Target.client($0) } + [.controller]
     case .reboot: return [.directory]
+    case .corrupt, .fullDisk: return eachServer
     }
   }
 
-  static let names = ["link", "partition", "kill", "pause", "restart", "slow", "reboot"]
+  static let names = [
+    "link", "partition", "kill", "pause", "restart", "slow", "reboot", "corrupt", "full-disk",
+  ]
 }
 
 /// What happens to frames on a link between a node and the directory host. Shares are 0...1; what is
@@ -195,7 +204,7 @@ extension Fault: CustomStringConvertible {
     switch kind {
     case .link(let fault): "\(kind.name) \(target): \(fault)"
     case .slow(let share): "slow \(target) to \(Self.percent(share))"
-    case .kill, .pause, .restart, .reboot: "\(kind.name) \(target)"
+    case .kill, .pause, .restart, .reboot, .corrupt, .fullDisk: "\(kind.name) \(target)"
     }
   }
 

@@ -40,6 +40,8 @@ extension Fault {
     case "pause": return .pause
     case "restart": return .restart
     case "reboot": return .reboot
+    case "corrupt": return .corrupt
+    case "full-disk": return .fullDisk
     case "slow":
       return .slow(share: reader.requiredNumber("share", 0.001...0.999, placeholder: 0.5))
     default: return nil

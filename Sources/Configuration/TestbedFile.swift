@@ -81,6 +81,8 @@ public struct TestbedFile: Sendable, Equatable {
   /// testbed's name, which is made when the testbed comes up and removed when it goes down. nil:
   /// /var/tmp/hotrack-testbed.
   public var data: String?
+  /// `disk_mb`: each server's data is on a small disk of its own, in memory. nil: on that of `data`.
+  public var diskMegabytes: Int?
   /// `hash_seed` of the key hash, which decides which server is home of which key.
   public var hashSeed: UInt64
   /// `buckets` of the directory; nil: the default.
@@ -133,6 +135,10 @@ public struct TestbedFile: Sendable, Equatable {
     if let data, engine == .memory {
       bed?.wrong("data", shown: data, "nothing, unless engine is \"rocksdb\"")
     }
+    diskMegabytes = bed?.integer("disk_mb", 48...4096)
+    if let diskMegabytes, engine == .memory {
+      bed?.wrong("disk_mb", shown: "\(diskMegabytes)", "nothing, unless engine is \"rocksdb\"")
+    }
     hashSeed = UInt64(bed?.integer("hash_seed", 0...Int.max) ?? 0)
     buckets = bed?.powerOfTwo("buckets", 1...(1 << 20))
     window = bed?.powerOfTwo("window", 16...(1 << 30))
@@ -147,6 +153,17 @@ public struct TestbedFile: Sendable, Equatable {
     faults = tables.compactMap {
       Fault($0, servers: servers, clients: clients, end: scenario?.duration)
     }.sorted { $0.begin < $1.begin }
+    checkDisks(document)
+  }
+
+  /// Only what there is can break.
+  private func checkDisks(_ document: TableReader) {
+    if engine != .rocksdb, faults.contains(where: { $0.kind == .corrupt }) {
+      document.wrong("fault", shown: "corrupt", "servers with data: engine = \"rocksdb\"")
+    }
+    if diskMegabytes == nil, faults.contains(where: { $0.kind == .fullDisk }) {
+      document.wrong("fault", shown: "full-disk", "servers with small disks: disk_mb")
+    }
   }
 
   /// Whether a testbed can be called so.

@@ -31,14 +31,16 @@ extension Testbed {
   private mutating func makeDataFolder(_ file: TestbedFile) throws(TestbedError) {
     guard file.engine == .rocksdb else { return }
     let folder = "\(file.data ?? "/var/tmp/hotrack-testbed")/\(name)"
+    try Self.removeData(of: name, in: folder)
     do {
-      try? FileManager.default.removeItem(atPath: folder)
       try FileManager.default.createDirectory(
         atPath: folder, withIntermediateDirectories: true)
     } catch {
       throw .run("cannot make \(folder): \(error.localizedDescription)")
     }
-    state.data = folder
+    // `down` has to know where to look, whatever becomes of this.
+    state = try TestbedFolder.update(name) { $0.data = folder }
+    if let megabytes = file.diskMegabytes { try mountDisks(folder, megabytes: megabytes) }
   }
 
   /// One process hosts all emulated servers, or each has its own. A server enters its namespace by

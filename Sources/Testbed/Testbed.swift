@@ -125,9 +125,7 @@ public struct Testbed: Sendable {
       left.append(error.description)
     }
     guard left.isEmpty else { throw .leftOver(name: name, what: left) }
-    if let data = (try? TestbedFolder.read(name))?.data {
-      try? FileManager.default.removeItem(atPath: data)
-    }
+    try removeData(of: name, in: (try? TestbedFolder.read(name))?.data)
     try TestbedFolder.remove(name)
   }
 

@@ -10,7 +10,8 @@ struct TestbedBreakCommand: ParsableCommand {
     abstract: "Break a testbed's links and processes, and heal them.",
     discussion: """
       Targets are server-0, server-1 ..., client-0 ..., controller and directory (its host); for \
-      links also servers, clients, and nodes, which is both. A fault lasts until --for has passed or \
+      links also servers, clients, and nodes, which is both. corrupt (a server is killed and its data \
+      damaged) needs engine = "rocksdb" in the testbed's file, full-disk also disk_mb. A fault lasts until --for has passed or \
       Ctrl-C is pressed; without --for until `break NAME heal` or `hotrack testbed down`. `hotrack \
       testbed status` shows what is broken.
 
@@ -25,7 +26,9 @@ struct TestbedBreakCommand: ParsableCommand {
   @Argument(help: "The testbed's name or file.")
   var nameOrFile: String
 
-  @Argument(help: "link, partition, kill, pause, resume, restart, slow, reboot or heal.")
+  @Argument(
+    help: "link, partition, kill, pause, resume, restart, slow, reboot, corrupt, full-disk or heal."
+  )
   var what: String
 
   @Argument(help: "Who breaks. Not with heal.")
@@ -126,6 +129,8 @@ struct TestbedBreakCommand: ParsableCommand {
     case "kill": return .kill
     case "pause": return .pause
     case "reboot": return .reboot
+    case "corrupt": return .corrupt
+    case "full-disk": return .fullDisk
     case "restart":
       guard duration == nil else { throw ValidationError("--for: not with restart") }
       return .restart
@@ -139,7 +144,7 @@ struct TestbedBreakCommand: ParsableCommand {
     default:
       throw ValidationError(
         "there is no fault \(what): it is link, partition, kill, pause, resume, restart, slow, "
-          + "reboot or heal")
+          + "reboot, corrupt, full-disk or heal")
     }
   }
 

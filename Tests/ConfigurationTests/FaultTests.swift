@@ -97,6 +97,47 @@ private let good = """
     #expect(try #require(error).description.contains("a [scenario] that fault[0] is to disturb"))
   }
 
+  @Test(
+    arguments: [
+      ("", "corrupt", "fault: found corrupt, expected servers with data"),
+      ("engine = \"rocksdb\"", "full-disk", "fault: found full-disk, expected servers with small"),
+      (
+        "engine = \"rocksdb\"\ndisk_mb = 7", "corrupt",
+        "testbed.disk_mb: found 7, expected an integer"
+      ),
+      ("disk_mb = 64", "kill", "testbed.disk_mb: found 64, expected nothing, unless engine"),
+      ("engine = \"rocksdb\"\ndisk_mb = 64", "full-disk", nil),
+      ("engine = \"rocksdb\"", "corrupt", nil),
+    ] as [(String, String, String?)])
+  func `Disks break only where there are any`(
+    _ lines: String, _ kind: String, _ message: String?
+  ) throws {
+    let text = """
+      [testbed]
+      name = "a"
+      servers = 2
+      \(lines)
+      [scenario]
+      operations = 10
+      keys = 1
+      duration_s = 9
+      [[fault]]
+      at_s = 1
+      for_s = 2
+      kind = "\(kind)"
+      target = "server-1"
+      """
+    guard let message else {
+      let bed = try TestbedFile(text: text, file: "a.toml")
+      #expect(bed.faults.map(\.description) == ["\(kind) server-1"])
+      return
+    }
+    let error = #expect(throws: ConfigurationError.self) {
+      try TestbedFile(text: text, file: "a.toml")
+    }
+    #expect(try #require(error).description.contains(message))
+  }
+
   @Test func `Targets are written as they are read`() {
     for text in ["server-0", "server-31", "client-7", "controller", "directory", "nodes"] {
       #expect(Fault.Target(text)?.description == text)

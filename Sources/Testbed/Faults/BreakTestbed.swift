@@ -29,6 +29,10 @@ extension Testbed {
       try killProcesses(fault.target)
       // Without it the next controller would go on with program and maps, as after a mere crash.
       try Self.removeDataPlane(of: name)
+    case .corrupt:
+      try killProcesses(fault.target)
+      try damageFile(fault.target)
+    case .fullDisk: try fillDisk(fault.target)
     }
     return RunningFault(fault: fault, slow: slow)
   }
@@ -39,7 +43,8 @@ extension Testbed {
     try refresh()
     switch running.fault.kind {
     case .link(let link): try healLinks(target, direction: link.direction)
-    case .kill, .reboot: try startProcesses(target)
+    case .kill, .reboot, .corrupt: try startProcesses(target)
+    case .fullDisk: try clearDisk(target)
     case .pause: try setStopped(false, target)
     case .restart: break
     case .slow: running.slow?.end()
@@ -59,6 +64,9 @@ extension Testbed {
     try refresh()
     let found = try broken()
     try healLinks(.nodes)
+    for node in layout.servers where isDiskFull(Fault.Target(node)) {
+      try clearDisk(Fault.Target(node))
+    }
     for member in state.members {
       if member.identity.isStopped { member.identity.signal(SIGCONT) }
       if !member.identity.isAlive, member.isOfRack {
@@ -92,6 +100,9 @@ extension Testbed {
         fault.direction = direction
         found.append(Broken(target: target, fault: "link: \(fault)"))
       }
+    }
+    for target in layout.servers.map({ Fault.Target($0) }) where isDiskFull(target) {
+      found.append(Broken(target: target.description, fault: "its disk is full"))
     }
     for member in state.members {
       if member.identity.isStopped {
