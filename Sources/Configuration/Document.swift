@@ -63,7 +63,7 @@ func readText(file: String) throws(ConfigurationError) -> String {
 
 /// Parses TOML; `file` is only the name for messages.
 func parse(text: String, file: String) throws(ConfigurationError) -> Node {
-  try checkHeaders(text: text, file: file)
+  try checkForParser(text: text, file: file)
   do {
     return node(of: try TOMLTable(string: text))
   } catch let error as TOMLParseError {
@@ -76,33 +76,6 @@ func parse(text: String, file: String) throws(ConfigurationError) -> Node {
   } catch {
     throw ConfigurationError(
       file: file, problems: [.syntax(line: 1, column: 1, reason: "\(error)")])
-  }
-}
-
-/// The parser (toml++ 3.4) ends the process at a table's header that does not begin with a name. A line
-/// of an array or a string may look like one, but no value of ours has such lines.
-private func checkHeaders(text: String, file: String) throws(ConfigurationError) {
-  let bracket = UInt8(ascii: "[")
-  let lines = text.utf8.split(separator: 10, omittingEmptySubsequences: false)
-  for (number, line) in lines.enumerated() {
-    func isSpace(_ byte: UInt8) -> Bool { byte == 32 || byte == 9 }
-    var rest = line.drop(while: isSpace)
-    guard rest.popFirst() == bracket else { continue }
-    if rest.first == bracket { rest.removeFirst() }
-    rest = rest.drop(while: isSpace)
-    let isName = rest.first.map { byte in
-      (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(byte | 0x20)
-        || (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte) || "_-\"'".utf8.contains(byte)
-    }
-    // An empty name is for the parser to report.
-    guard isName != true, rest.first != UInt8(ascii: "]") else { continue }
-    throw ConfigurationError(
-      file: file,
-      problems: [
-        .syntax(
-          line: number + 1, column: line.count - rest.count + 1,
-          reason: "a table's header begins with its name, as in [rack] or [[server]]")
-      ])
   }
 }
 

@@ -247,12 +247,14 @@ public struct ScenarioRun {
     let gaps = ServiceGaps(history)
     let records = schedule.records.filter { $0.begun != nil }
     func seconds(_ time: UInt64) -> Double { Double(Int64(time) - start) / 1e9 }
-    let begins = records.map { Int64($0.begun ?? 0) } + [gaps.last]
+    // Not the last completed operation: a rack that does not come back completes none.
+    let end = start + Int64(min(report.duration, scenario.duration ?? report.duration) * 1e9)
+    let begins = records.map { Int64($0.begun ?? 0) } + [end]
     // The first second is for sockets and sessions that begin.
     report.quiet = ServiceGapReport(gaps, from: start + 1_000_000_000, to: begins[0])
     for (index, record) in records.enumerated() {
       // Faults that begin together share what follows.
-      let next = begins[(index + 1)...].first { $0 > begins[index] + 500_000_000 } ?? gaps.last
+      let next = begins[(index + 1)...].first { $0 > begins[index] + 500_000_000 } ?? end
       report.faults.append(
         FaultReport(
           kind: record.fault.kind.name, target: record.fault.target.description,
@@ -275,9 +277,9 @@ public struct ScenarioRun {
       report.shortcomings.append("\(faults.count - records.count) faults never began")
     }
     let isOver = records.allSatisfy { record in
-      record.ended.map { gaps.last - Int64($0) > Int64(Self.settled * 1e9) } ?? false
+      record.ended.map { end - Int64($0) > Int64(Self.settled * 1e9) } ?? false
     }
-    let unserved = gaps.unserved(since: gaps.last - Int64(Self.settled * 1e9))
+    let unserved = gaps.unserved(since: end - Int64(Self.settled * 1e9))
     if isOver, !unserved.isEmpty {
       report.shortcomings.append(
         "in the last \(Int(Self.settled)) s, after all faults, \(unserved.count) keys were not "

@@ -14,25 +14,22 @@ struct ServiceGaps {
     for key in completions.keys { completions[key]?.sort() }
   }
 
-  /// The last moment at which an operation ended.
-  var last: Int64 { completions.values.compactMap(\.last).max() ?? 0 }
   /// In alphabetical order.
   var keys: [String] { completions.keys.sorted() }
 
   /// The longest time between two ends of operations on any of the keys, from the last one before
-  /// `begin` to the first one after `end`, or to `end` if there is none.
+  /// `begin` until `end`: what comes after it is another's.
   func longest(_ keys: some Sequence<String>, _ begin: Int64, _ end: Int64) -> Int64 {
     let times = keys.flatMap { key in
       let all = completions[key] ?? []
       let first = Self.firstIndex(all, after: begin)
-      return all[max(0, first - 1)..<min(all.count, Self.firstIndex(all, after: end) + 1)]
+      return all[max(0, first - 1)..<Self.firstIndex(all, after: end)]
     }.sorted()
     var previous = times.last { $0 <= begin } ?? begin
     var longest: Int64 = 0
     for time in times where time > begin {
       longest = max(longest, time - previous)
       previous = time
-      if time >= end { return longest }
     }
     return max(longest, end - previous)
   }
