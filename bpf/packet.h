@@ -6,8 +6,7 @@
  * must be included first.
  *
  * To come without a second copy: IPv6 is another branch in packet_find, packet_address and the
- * functions that write addresses; an interface that leads both ways (one-arm mode) is a frame that
- * leaves by the port it came in by; TC is another plane_….h.
+ * functions that write addresses; TC is another plane_….h.
  */
 #ifndef HOTRACK_PACKET_H
 #define HOTRACK_PACKET_H
@@ -195,9 +194,14 @@ DIRECTORY_INLINE int packet_is_servers_speech(const struct hotrack_header *h) {
          h->operation == HOTRACK_COPY_ACK || rack_is_to_controller(h->operation);
 }
 
-/* A server's replies go to clients, its COPY, COPY_ACK and forwards to the rack, the rest to us. */
-DIRECTORY_INLINE int packet_may_go(const struct hotrack_header *h, enum packet_destination to) {
-  int is_reply = !!(h->flags & RACK_SWAP16(HOTRACK_FLAG_REPLY));
+/*
+ * A server's replies go to clients (in one-arm mode by way of the rack), its COPY, COPY_ACK and
+ * forwards to the rack, the rest to us.
+ */
+DIRECTORY_INLINE int packet_may_go(PLANE *plane, const struct hotrack_header *h,
+                                   enum packet_destination to) {
+  int is_reply =
+      !PLANE_CONFIGURATION(plane)->one_arm && (h->flags & RACK_SWAP16(HOTRACK_FLAG_REPLY));
 
   if (rack_is_to_controller(h->operation))
     return to == PACKET_TO_CONTROL;
@@ -222,7 +226,7 @@ DIRECTORY_INLINE __u32 packet_find_sender(PLANE *plane, FRAME *frame, struct pac
     if (same_mac && same_address && p->udp->source == server->port &&
         frame_interface(frame) == server->interface) {
       p->sender = RACK_SERVER;
-      return packet_may_go(p->header, to) ? PACKET_OURS : COUNTER_DROP_OPERATION;
+      return packet_may_go(plane, p->header, to) ? PACKET_OURS : COUNTER_DROP_OPERATION;
     }
     if ((same_mac || same_address) && packet_is_servers_speech(p->header))
       return COUNTER_DROP_NOT_A_SERVER;
@@ -385,6 +389,35 @@ DIRECTORY_INLINE __be64 packet_return_path(const struct packet *p, __u32 place) 
                      (__u32)RACK_SWAP16(*(const PACKET_U16 *)(mac + 4)) << 16 | (__u16)(place + 1));
 }
 
+/*
+ * In one-arm mode the next to see a datagram is to answer to the rack; who the client is stands in
+ * our header, where it was zero, or the request would have been refused.
+ */
+DIRECTORY_INLINE void packet_remember_client(struct packet *p, struct rack_sums *sums) {
+  RACK_U32 *address = (RACK_U32 *)&p->header->return_address;
+
+  address[2] = RACK_SWAP32(0xffff);
+  address[3] = p->ipv4->source;
+  p->header->return_port = p->udp->source;
+  sums->added += (__u64)address[2] + address[3] + p->udp->source;
+}
+
+/* The server echoes it. Not zero: it names nobody. */
+DIRECTORY_INLINE int packet_recall_client(struct packet *p, struct packet_ends *to,
+                                          struct rack_sums *sums) {
+  __u64 first = RACK_RETURN_ADDRESS(p->header, 0), last = RACK_RETURN_ADDRESS(p->header, 1);
+
+  to->destination = ((RACK_U32 *)&p->header->return_address)[3];
+  to->destination_port = p->header->return_port;
+  if (!to->destination || !to->destination_port)
+    return 1;
+  sums->removed += rack_sum(first) + rack_sum(last) + to->destination_port;
+  RACK_RETURN_ADDRESS(p->header, 0) = 0;
+  RACK_RETURN_ADDRESS(p->header, 1) = 0;
+  p->header->return_port = 0;
+  return 0;
+}
+
 /* To a server: the client's address stays, so that the server's reply can go to it. */
 DIRECTORY_INLINE __u32 packet_steer(PLANE *plane, FRAME *frame, struct packet *p,
                                     struct rack_verdict *verdict, __u32 *place) {
@@ -409,6 +442,12 @@ DIRECTORY_INLINE __u32 packet_steer(PLANE *plane, FRAME *frame, struct packet *p
     path = packet_return_path(p, from);
     RACK_RETURN(p->header) = path;
     verdict->sums.added += rack_sum(path);
+    if (PLANE_CONFIGURATION(plane)->one_arm)
+      packet_remember_client(p, &verdict->sums);
+  }
+  if (PLANE_CONFIGURATION(plane)->one_arm) {
+    to.source = PLANE_CONFIGURATION(plane)->address.words[3];
+    to.source_port = PLANE_CONFIGURATION(plane)->port;
   }
   packet_copy_mac(p->ethernet->destination, server->mac);
   packet_copy_mac(p->ethernet->source, port->mac);
@@ -420,7 +459,7 @@ DIRECTORY_INLINE __u32 packet_steer(PLANE *plane, FRAME *frame, struct packet *p
 
 /* On to the client, as from the rack; or down the chain. */
 DIRECTORY_INLINE __u32 packet_forward(PLANE *plane, FRAME *frame, struct packet *p,
-                                      const struct rack_verdict *verdict, __u32 *place) {
+                                      struct rack_verdict *verdict, __u32 *place) {
   int is_reply = !!(p->header->flags & RACK_SWAP16(HOTRACK_FLAG_REPLY));
   struct packet_ends to = {
       .source = PLANE_CONFIGURATION(plane)->address.words[3],
@@ -435,6 +474,8 @@ DIRECTORY_INLINE __u32 packet_forward(PLANE *plane, FRAME *frame, struct packet 
     /* The server echoes it; what it makes of it is checked like anything from outside. */
     *place = (__u32)(__u16)path - 1;
     port = packet_port_at(plane, *place);
+    if (PLANE_CONFIGURATION(plane)->one_arm && packet_recall_client(p, &to, &verdict->sums))
+      return COUNTER_DROP_NO_RETURN_PATH;
   } else {
     port = PLANE_CONFIGURATION(plane)->next_port
                ? packet_port(plane, PLANE_CONFIGURATION(plane)->next_interface, place)

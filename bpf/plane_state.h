@@ -25,7 +25,8 @@ struct plane_configuration {
   __be16 next_port;
   __u32 next_interface; /* index of the interface that leads to the next rack */
   __u8 next_mac[6];     /* of the next rack, or of the router towards it */
-  __u8 reserved[2];
+  __u8 one_arm;         /* one interface leads to clients and servers alike */
+  __u8 reserved;
   __u32 bucket_mask; /* buckets of the directory, less one */
 };
 

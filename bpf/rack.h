@@ -51,9 +51,10 @@ typedef __u64 __attribute__((may_alias)) RACK_U64;
 typedef __u32 __attribute__((may_alias, aligned(1))) RACK_U32;
 typedef __u64 __attribute__((may_alias, aligned(1))) RACK_U64;
 #endif
-#define RACK_WHAT(h)   (*(RACK_U32 *)&(h)->status)     /* status, server, flags */
-#define RACK_COPIES(h) (*(RACK_U64 *)&(h)->epoch)      /* epoch, load, copy_targets */
-#define RACK_RETURN(h) (*(RACK_U64 *)&(h)->return_mac) /* return_mac, return_interface */
+#define RACK_WHAT(h)                 (*(RACK_U32 *)&(h)->status)     /* status, server, flags */
+#define RACK_COPIES(h)               (*(RACK_U64 *)&(h)->epoch)      /* epoch, load, copy_targets */
+#define RACK_RETURN(h)               (*(RACK_U64 *)&(h)->return_mac) /* return_mac, return_interface */
+#define RACK_RETURN_ADDRESS(h, half) (((RACK_U64 *)&(h)->return_address)[half])
 
 /* As they lie in memory. */
 #define RACK_WHAT_OF(status, server, flags) \
@@ -111,7 +112,8 @@ DIRECTORY_INLINE __u32 rack_check_request(struct hotrack_header *h, int neighbou
   }
   if ((RACK_WHAT(h) & ~RACK_WHAT_OF(0, 0, RACK_CLIENT_FLAGS | HOTRACK_FLAG_FORWARDED)) !=
           RACK_WHAT_OF(0, HOTRACK_NO_SERVER, 0) ||
-      (RACK_COPIES(h) | h->generation | h->incarnation | RACK_RETURN(h)))
+      (RACK_COPIES(h) | h->generation | h->incarnation | RACK_RETURN(h)) ||
+      (RACK_RETURN_ADDRESS(h, 0) | RACK_RETURN_ADDRESS(h, 1) | h->return_port))
     return COUNTER_DROP_FORGED_STAMP;
   if (h->operation == HOTRACK_HELLO ? h->key_length || h->value_length
                                     : !h->key_length || !h->key_hash)

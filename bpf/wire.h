@@ -105,8 +105,8 @@ enum hotrack_status {
 #define HOTRACK_FLAG_LOST       0x0040 /* in SYNC: no living server has the newest value */
 
 /*
- * The first 48 bytes are all that the directory writes in switch mode, so that a checksum can be
- * mended from them alone.
+ * The first 48 bytes are all that the directory writes in switch mode; in one-arm mode it writes
+ * return_port and return_address too. A checksum can be mended from them alone.
  */
 struct hotrack_header {
   __be16 magic;

@@ -10,10 +10,11 @@ public struct RackFile: Sendable, Equatable {
     public var port: UInt16
     /// The interface of the directory host behind which it is.
     public var interface: String
-    public var mac: MACAddress
+    /// nil: what the directory host's kernel has learnt for its address.
+    public var mac: MACAddress?
 
     public init(
-      number: Int, address: IPv4Address, port: UInt16, interface: String, mac: MACAddress
+      number: Int, address: IPv4Address, port: UInt16, interface: String, mac: MACAddress?
     ) {
       self.number = number
       self.address = address
@@ -32,6 +33,8 @@ public struct RackFile: Sendable, Equatable {
   public var controlPort: UInt16
   /// Seed of the key hash; clients must use the same.
   public var hashSeed: UInt64
+  /// `mode`; the default is `"switch"`.
+  public var mode: DirectoryMode
   /// The interfaces that carry the XDP program, those of the servers among them.
   public var interfaces: [String]
   /// Buckets of the directory, a power of two; nil: the default.
@@ -47,7 +50,8 @@ public struct RackFile: Sendable, Equatable {
 
   public init(
     name: String, address: IPv4Address, port: UInt16 = 18516, controlPort: UInt16 = 18517,
-    hashSeed: UInt64 = 0, interfaces: [String], buckets: Int? = nil, window: Int? = nil,
+    hashSeed: UInt64 = 0, mode: DirectoryMode = .switch, interfaces: [String], buckets: Int? = nil,
+    window: Int? = nil,
     stateFile: String? = nil, socket: String? = nil,
     policy: PolicySettings = PolicySettings(), servers: [Server]
   ) {
@@ -56,6 +60,7 @@ public struct RackFile: Sendable, Equatable {
     self.port = port
     self.controlPort = controlPort
     self.hashSeed = hashSeed
+    self.mode = mode
     self.interfaces = interfaces
     self.buckets = buckets
     self.window = window
@@ -99,7 +104,12 @@ public struct RackFile: Sendable, Equatable {
     rack?.finish()
 
     let directory = document.requiredTable("directory")
+    mode = DirectoryMode(directory) ?? .switch
     interfaces = directory?.interfaces("interfaces") ?? []
+    if mode == .oneArm, interfaces.count > 1 {
+      directory?.wrong(
+        "interfaces", shown: "\(interfaces.count) of them", "one: the mode is \"one-arm\"")
+    }
     buckets = directory?.powerOfTwo("buckets", 1...(1 << 20))
     window = directory?.powerOfTwo("window", 16...(1 << 30))
     stateFile =
@@ -114,7 +124,8 @@ public struct RackFile: Sendable, Equatable {
     }
     let readers = document.tables("server")
     let defaultPort = port
-    servers = readers.map { Server($0, defaultPort: defaultPort) }
+    let onlyInterface = interfaces.count == 1 ? interfaces[0] : nil
+    servers = readers.map { Server($0, defaultPort: defaultPort, onlyInterface: onlyInterface) }
     checkServers(readers)
   }
 
@@ -155,6 +166,7 @@ public struct RackFile: Sendable, Equatable {
       "hash_seed = \(hashSeed)",
       "",
       "[directory]",
+      "mode = \"\(mode.rawValue)\"",
       "interfaces = [\(interfaces.map { "\"\($0)\"" }.joined(separator: ", "))]",
     ]
     if let buckets { lines.append("buckets = \(buckets)") }
@@ -169,22 +181,25 @@ public struct RackFile: Sendable, Equatable {
         "address = \"\(server.address)\"",
         "port = \(server.port)",
         "interface = \"\(server.interface)\"",
-        "mac = \"\(server.mac)\"",
       ]
+      if let mac = server.mac { lines.append("mac = \"\(mac)\"") }
     }
     return lines.joined(separator: "\n") + "\n"
   }
 }
 
 extension RackFile.Server {
-  init(_ reader: TableReader, defaultPort: UInt16) {
+  init(_ reader: TableReader, defaultPort: UInt16, onlyInterface: String?) {
     number = reader.requiredInteger("number", 0...31, placeholder: -1)
     address = reader.address("address")
     port = reader.port("port") ?? defaultPort
-    interface = reader.requiredString("interface", interfaceExpected, isInterfaceName)
-    mac = reader.required(
-      "mac", "the Ethernet address of one interface, such as \"02:00:00:00:00:01\"",
-      placeholder: MACAddress(value: 0)
+    let named =
+      onlyInterface == nil
+      ? reader.requiredString("interface", interfaceExpected, isInterfaceName)
+      : reader.string("interface", interfaceExpected, isInterfaceName)
+    interface = named ?? onlyInterface ?? ""
+    mac = reader.value(
+      "mac", "the Ethernet address of one interface, such as \"02:00:00:00:00:01\""
     ) { node in
       guard case .string(let text) = node, let mac = MACAddress(text), mac.isInterface else {
         return nil

@@ -1,4 +1,5 @@
 internal import ControllerCore
+internal import DataPlane
 internal import Directory
 internal import Glibc
 internal import Sockets
@@ -68,6 +69,9 @@ extension ControllerLoop {
       hotKeys: state.keys.count, inTransition: state.inTransition, movingSlots: state.movingSlots,
       takeOver: state.takeOver, serversAlive: state.servers.count { $0.phase == .alive },
       servers: state.servers.count,
+      interfaces: Dictionary(
+        plane.attachModes().map { ($0.interface, $0.mode?.rawValue ?? "detached") },
+        uniquingKeysWith: { first, _ in first }),
       totals: state.totals, counters: counters(), packetsByProcessor: plane.packetsByProcessor())
   }
 

@@ -177,6 +177,8 @@ public struct ControlStatus: Sendable, Equatable, Codable {
   public var takeOver: TakeOver?
   public var serversAlive: Int
   public var servers: Int
+  /// How the data plane runs on each of its interfaces: `native`, `generic`, or `detached`.
+  public var interfaces: [String: String]
   public var totals: ControllerTotals
   /// Packets since the start, by what they were counted as; `drop_...`: not sent on.
   public var counters: [String: UInt64]

@@ -58,6 +58,7 @@ public enum ControlTables {
       ("epoch", "\(status.epoch), generation \(Generation.count(of: status.generation))"),
       ("serving", status.serving ? "yes" : "no"),
       ("servers", "\(status.serversAlive) of \(status.servers) alive"),
+      ("interfaces", interfaces(status.interfaces)),
       ("requests", "\(count(status.rate))/s, one of \(status.sampleInterval) sampled"),
       (
         "hot keys",
@@ -88,6 +89,14 @@ public enum ControlTables {
     return lines.map { name, text in
       name + String(repeating: " ", count: width - name.count + 2) + text
     }.joined(separator: "\n")
+  }
+
+  /// Those of one kind together: `s0 s1 native, eth1 generic`.
+  private static func interfaces(_ modes: [String: String]) -> String {
+    let names = Dictionary(grouping: modes.keys.sorted()) { modes[$0] ?? "" }
+    return names.sorted { $0.key > $1.key }.map { mode, names in
+      "\(names.joined(separator: " ")) \(mode)"
+    }.joined(separator: ", ")
   }
 
   /// The data plane's counters that are not zero, the drops apart.

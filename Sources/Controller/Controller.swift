@@ -39,12 +39,13 @@ public enum Controller {
     let listener = try ControlListener(path: options.socket)
     let socket = try UDPSocket(
       bind: Endpoint(options.rack.address, port: options.controlPort), bufferLength: 4 << 20)
+    var rack = RackConfiguration(
+      address: options.rack.address.mapped, port: options.rack.port,
+      controlPort: options.controlPort)
+    rack.isOneArm = options.isOneArm
     let plane = try DataPlane(
-      configuration: DataPlaneConfiguration(
-        rack: RackConfiguration(
-          address: options.rack.address.mapped, port: options.rack.port,
-          controlPort: options.controlPort),
-        buckets: options.buckets), pins: pins, replacingProgram: options.replacesProgram)
+      configuration: DataPlaneConfiguration(rack: rack, buckets: options.buckets), pins: pins,
+      replacingProgram: options.replacesProgram)
     let signals = try StopSignals()
     var configuration = options.core(places: places)
     if plane.isAdopted {
@@ -90,7 +91,12 @@ public enum Controller {
     }
     let attached = plane.interfaces
     for interface in options.interfaces where !attached.contains(interface) {
-      try plane.attach(interface: interface)
+      guard try plane.attach(interface: interface) == .generic else { continue }
+      log.warning(
+        """
+        the driver of \(interface) cannot run XDP programs: attached in generic mode, in which each \
+        packet costs about as much as in the kernel's own forwarding
+        """)
     }
     log.info("epoch \(epoch), attached to \(options.interfaces.joined(separator: ", "))")
     try loop.run()

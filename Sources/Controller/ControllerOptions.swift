@@ -34,6 +34,8 @@ public struct ControllerOptions: Sendable {
   public var hashSeed: UInt64
   /// The interfaces that carry the XDP program.
   public var interfaces: [String]
+  /// The one interface leads to clients and servers alike, and servers answer to the rack.
+  public var isOneArm = false
   /// Of the directory: a power of two, each with room for four hot keys.
   public var buckets: Int
   /// Versions that a state word can count, 16...2^30.
@@ -73,6 +75,9 @@ public struct ControllerOptions: Sendable {
   func check() throws(ControllerError) {
     guard !servers.isEmpty else { throw .options("a rack needs at least one server") }
     guard !interfaces.isEmpty else { throw .options("a rack needs at least one interface") }
+    guard !isOneArm || interfaces.count == 1 else {
+      throw .options("a rack in one-arm mode has exactly one interface")
+    }
     for (index, server) in servers.enumerated() {
       guard server.number < WireLimits.serversMax else {
         throw .options("there is no server \(server.number): servers are numbered 0 to 31")

@@ -95,22 +95,23 @@ public final class DataPlane: Sendable {
     }
   }
 
-  /// Attaches the program to an interface, in native mode. From then on it handles what arrives
-  /// there, and can send out of it.
-  public func attach(interface name: String) throws(DataPlaneError) {
+  /// Attaches the program to an interface. From then on it handles what arrives there, and can send
+  /// out of it. Returns how it runs: in native mode, unless the driver cannot.
+  @discardableResult
+  public func attach(interface name: String) throws(DataPlaneError) -> AttachMode {
     let interface = if_nametoindex(name)
     guard interface != 0 else { throw .noSuchInterface(name) }
     let address = try Self.hardwareAddress(of: name)
     let mac = (address[0], address[1], address[2], address[3], address[4], address[5])
     let result = ports.withLock { ports in
-      Result { () throws(DataPlaneError) in
+      Result { () throws(DataPlaneError) -> AttachMode in
         if ports.contains(where: { $0.interface == interface }) {
           throw DataPlaneError.interfaceTaken(name)
         }
         let place = try enterPort(
           plane_port(interface: interface, mac: mac, reserved: (0, 0, 0, 0, 0, 0)))
         do throws(DataPlaneError) {
-          let link = try LoadedProgram.attach(loaded.program, to: name)
+          let (link, mode) = try link(to: name)
           let pin = PinDirectory.link(name, index: interface)
           do throws(DataPlaneError) {
             try pins?.pin(link, as: pin)
@@ -120,6 +121,7 @@ public final class DataPlane: Sendable {
           }
           ports.append(
             Port(name: name, interface: interface, place: place, link: link, pin: pin))
+          return mode
         } catch {
           shared.giveBackPort(place)
           clearDevice(place)
@@ -127,7 +129,16 @@ public final class DataPlane: Sendable {
         }
       }
     }
-    try result.get()
+    return try result.get()
+  }
+
+  private func link(to name: String) throws(DataPlaneError) -> (Int32, AttachMode) {
+    do throws(DataPlaneError) {
+      return (try LoadedProgram.attach(loaded.program, to: name), .native)
+    } catch {
+      guard case .nativeModeUnsupported = error else { throw error }
+      return (try LoadedProgram.attach(loaded.program, to: name, mode: .generic), .generic)
+    }
   }
 
   /// The MAC address of an interface of this network namespace: six bytes.
@@ -180,6 +191,14 @@ public final class DataPlane: Sendable {
 
   /// The interfaces that the program is attached to.
   public var interfaces: [String] { ports.withLock { $0.map(\.name) } }
+
+  /// The interfaces that the program is attached to, and how it runs there (nil: something has taken
+  /// it off).
+  public func attachModes() -> [(interface: String, mode: AttachMode?)] {
+    ports.withLock { ports in
+      ports.map { ($0.name, LoadedProgram.attachMode(of: $0.interface)) }
+    }
+  }
 
   /// How many packets were counted under each counter since the program was loaded.
   public func counters() -> CounterReadings {

@@ -55,8 +55,8 @@ public enum DataPlaneError: Error, Equatable, Sendable, CustomStringConvertible 
       """
     case .nativeModeUnsupported(let name):
       """
-      the driver of \(name) cannot run XDP programs (native mode): use an interface whose driver \
-      can, such as veth, or attach to the ports of a bridge or bond instead of itself
+      \(name) cannot run XDP programs, neither in its driver nor in generic mode: use another \
+      interface, or attach to the ports of a bridge or bond instead of itself
       """
     case .interfaceUnsuitable(let name, let reason):
       "cannot attach to \(name): \(reason)"

@@ -55,10 +55,12 @@ extension DataPlane {
 extension LoadedProgram {
   /// Attaches a program in native mode or not at all: the kernel's fallback is silent and slow.
   /// Returns the descriptor that holds it there.
-  package static func attach(_ program: Int32, to name: String) throws(DataPlaneError) -> Int32 {
+  package static func attach(
+    _ program: Int32, to name: String, mode: AttachMode = .native
+  ) throws(DataPlaneError) -> Int32 {
     var options = bpf_link_create_opts()
     options.sz = MemoryLayout<bpf_link_create_opts>.size
-    options.flags = UInt32(XDP_FLAGS_DRV_MODE)
+    options.flags = UInt32(mode == .native ? XDP_FLAGS_DRV_MODE : XDP_FLAGS_SKB_MODE)
     let link = bpf_link_create(program, Int32(if_nametoindex(name)), BPF_XDP, &options)
     guard link < 0 else { return link }
     switch errno {
@@ -68,6 +70,15 @@ extension LoadedProgram {
       throw .interfaceUnsuitable(
         name, reason: "the driver refuses XDP with its settings; lower its MTU to 1500")
     case let code: throw .from(code: code, doing: "attach to \(name)")
+    }
+  }
+
+  /// How the program of an interface runs; nil: it has none.
+  static func attachMode(of interface: UInt32) -> AttachMode? {
+    switch Int(cbpf_attach_mode(Int32(interface))) {
+    case XDP_ATTACHED_DRV, XDP_ATTACHED_HW: return .native
+    case XDP_ATTACHED_SKB: return .generic
+    default: return nil
     }
   }
 

@@ -37,6 +37,9 @@ public struct RackConfiguration: Sendable, Equatable {
   }
   /// The rack after this one in a chain: where writes go on to when a server here has applied them.
   public var next: NextRack?
+  /// One interface leads to clients and servers alike: servers answer to the rack, and the program
+  /// sends everything out of the interface that it came in by.
+  public var isOneArm = false
   private var neighbourAddress: [UInt8] = []
   private var neighbourPort: UInt16 = 0
 
@@ -58,6 +61,7 @@ public struct RackConfiguration: Sendable, Equatable {
     raw.port = port.bigEndian
     raw.control_port = controlPort.bigEndian
     raw.neighbour_port = neighbourPort.bigEndian
+    raw.one_arm = isOneArm ? 1 : 0
     if let next {
       withUnsafeMutableBytes(of: &raw.next) { $0.copyBytes(from: next.address) }
       withUnsafeMutableBytes(of: &raw.next_mac) { $0.copyBytes(from: next.mac) }

@@ -45,10 +45,11 @@ public struct Testbed: Sendable {
     try TestbedFolder.create(file.name)
     let bed = Testbed(
       name: file.name,
-      layout: TestbedLayout(name: file.name, servers: file.servers, clients: file.clients),
+      layout: TestbedLayout(
+        name: file.name, servers: file.servers, clients: file.clients, mode: file.mode),
       state: TestbedState(
-        name: file.name, servers: file.servers, clients: file.clients, capacity: file.capacity,
-        hashSeed: file.hashSeed),
+        name: file.name, servers: file.servers, clients: file.clients, mode: file.mode,
+        capacity: file.capacity, hashSeed: file.hashSeed),
       executable: executable)
     do {
       progress("building \(bed.layout.namespaces.count) namespaces")
@@ -65,6 +66,11 @@ public struct Testbed: Sendable {
     try batch(layout.linkCommands, namespace: nil)
     for namespace in layout.namespaces {
       try NamespaceSettings.setSwitches(namespace: namespace)
+    }
+    if let namespace = layout.bridgeNamespace {
+      try batch(layout.bridgeCommands, namespace: namespace)
+      try NamespaceSettings.attachPassProgram(
+        namespace: namespace, interface: layout.directoryLink.peer)
     }
     try batch(layout.directoryCommands, namespace: layout.directoryNamespace)
     for node in layout.nodes {
@@ -89,7 +95,8 @@ public struct Testbed: Sendable {
     let state = try TestbedFolder.read(name)
     return Testbed(
       name: name,
-      layout: TestbedLayout(name: name, servers: state.servers, clients: state.clients),
+      layout: TestbedLayout(
+        name: name, servers: state.servers, clients: state.clients, mode: state.mode),
       state: state, executable: executable)
   }
 

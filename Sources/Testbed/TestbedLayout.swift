@@ -4,7 +4,7 @@ public import Sockets
 /// What a testbed consists of: pure, from its file alone. All testbeds use the same addresses; each
 /// lives in namespaces of its own, where nobody else sees them.
 public struct TestbedLayout: Sendable, Equatable {
-  /// A server or a client: one namespace with one link to the directory host.
+  /// A server or a client: one namespace with one link, to the directory host or to the bridge.
   public struct Node: Sendable, Equatable {
     public enum Kind: String, Sendable {
       case server = "s"
@@ -17,15 +17,16 @@ public struct TestbedLayout: Sendable, Equatable {
     public var name: String { kind.rawValue + String(number) }
     public var namespace: String
     public var address: IPv4Address
-    /// The link's end on the directory host, and its MAC address.
-    public var directoryInterface: String
-    public var directoryMAC: MACAddress
+    /// The link's other end, and its MAC address.
+    public var farInterface: String
+    public var farMAC: MACAddress
     /// The link's end in this node's namespace.
     public var interface: String
     public var mac: MACAddress
   }
 
   public let name: String
+  public let mode: DirectoryMode
   public let directoryNamespace: String
   /// Servers first, then clients.
   public let nodes: [Node]
@@ -37,8 +38,9 @@ public struct TestbedLayout: Sendable, Equatable {
   /// Everything of a testbed is in it.
   static let network = "10.18.0.0/16"
 
-  public init(name: String, servers: Int, clients: Int) {
+  public init(name: String, servers: Int, clients: Int, mode: DirectoryMode = .switch) {
     self.name = name
+    self.mode = mode
     directoryNamespace = Self.namespacePrefix(name) + "dir"
     let tag = Self.tag(name)
     func node(_ kind: Node.Kind, _ number: Int) -> Node {
@@ -51,7 +53,7 @@ public struct TestbedLayout: Sendable, Equatable {
       return Node(
         kind: kind, number: number, namespace: Self.namespacePrefix(name) + label,
         address: IPv4Address(rawValue: 0x0a12_0000 | high << 8 | UInt32(number + 1)),
-        directoryInterface: "ht-\(tag)-\(label)", directoryMAC: mac(low + 1),
+        farInterface: "ht-\(tag)-\(label)", farMAC: mac(low + 1),
         interface: "ht-\(tag)-\(label)p", mac: mac(low))
     }
     nodes = (0..<servers).map { node(.server, $0) } + (0..<clients).map { node(.client, $0) }
@@ -60,19 +62,51 @@ public struct TestbedLayout: Sendable, Equatable {
   public var servers: [Node] { nodes.filter { $0.kind == .server } }
   public var clients: [Node] { nodes.filter { $0.kind == .client } }
   /// All namespaces, the directory host's first.
-  public var namespaces: [String] { [directoryNamespace] + nodes.map(\.namespace) }
+  public var namespaces: [String] {
+    [directoryNamespace] + (bridgeNamespace.map { [$0] } ?? []) + nodes.map(\.namespace)
+  }
 
-  /// The namespace of `dir`, `s0`, `c0`...; nil if there is no such node.
+  /// In one-arm mode, where the bridge is that all links lead to; otherwise they lead to the
+  /// directory host.
+  public var bridgeNamespace: String? {
+    mode == .oneArm ? Self.namespacePrefix(name) + "net" : nil
+  }
+  /// Where the far ends of nodes' links are.
+  var farNamespace: String { bridgeNamespace ?? directoryNamespace }
+  private var bridge: String { "ht-\(Self.tag(name))-net" }
+  /// In one-arm mode, the link of the directory host to the bridge: its own end, and the other.
+  var directoryLink: (interface: String, peer: String) {
+    ("ht-\(Self.tag(name))-dir", "ht-\(Self.tag(name))-dirp")
+  }
+  private static let directoryMAC = MACAddress(value: 0x02_48_54_00_05_00)
+
+  /// The interface of the directory host behind which a node is, and its MAC address.
+  public func directoryInterface(of node: Node) -> String {
+    mode == .oneArm ? directoryLink.interface : node.farInterface
+  }
+  func directoryMAC(of node: Node) -> MACAddress {
+    mode == .oneArm ? Self.directoryMAC : node.farMAC
+  }
+  /// The interfaces of the directory host.
+  public var directoryInterfaces: [String] {
+    mode == .oneArm ? [directoryLink.interface] : nodes.map(\.farInterface)
+  }
+
+  /// The namespace of `dir`, `net`, `s0`, `c0`...; nil if there is no such node.
   public func namespace(of node: String) -> String? {
-    node == "dir" ? directoryNamespace : nodes.first { $0.name == node }?.namespace
+    switch node {
+    case "dir": directoryNamespace
+    case "net": bridgeNamespace
+    default: nodes.first { $0.name == node }?.namespace
+    }
   }
 
   /// The interface, in a node's namespace, of the relay that delays its frames.
-  static func relayInterface(of node: Node) -> String { node.directoryInterface + "r" }
+  static func relayInterface(of node: Node) -> String { node.farInterface + "r" }
 
   static func namespacePrefix(_ name: String) -> String { "ht-\(name)-" }
 
-  /// Whether a namespace belongs to the testbed of this name: `ht-NAME-` and `dir`, `s0`, `c0`...
+  /// Whether a namespace belongs to the testbed of this name: `ht-NAME-` and `dir`, `net`, `s0`, `c0`...
   /// (That of testbed `a-b` does not belong to testbed `a`.)
   static func isNamespace(_ namespace: String, of name: String) -> Bool {
     guard namespace.hasPrefix(namespacePrefix(name)) else { return false }
@@ -89,7 +123,7 @@ public struct TestbedLayout: Sendable, Equatable {
   }
 
   private static func isNodeName(_ text: some StringProtocol) -> Bool {
-    if text == "dir" { return true }
+    if text == "dir" || text == "net" { return true }
     guard let kind = text.first, kind == "s" || kind == "c" else { return false }
     let digits = text.dropFirst()
     return (1...2).contains(digits.count) && digits.utf8.allSatisfy { (48...57).contains($0) }
@@ -110,11 +144,26 @@ public struct TestbedLayout: Sendable, Equatable {
 extension TestbedLayout {
   /// To be run in the host's namespace: namespaces, and links that begin and end in them.
   var linkCommands: [String] {
-    namespaces.map { "netns add \($0)" }
+    var commands = namespaces.map { "netns add \($0)" }
+    if let bridgeNamespace {
+      commands.append(
+        "link add \(directoryLink.interface) address \(Self.directoryMAC) "
+          + "netns \(directoryNamespace) type veth peer name \(directoryLink.peer) "
+          + "netns \(bridgeNamespace)")
+    }
+    return commands
       + nodes.map { node in
-        "link add \(node.directoryInterface) address \(node.directoryMAC) "
-          + "netns \(directoryNamespace) type veth peer name \(node.interface) "
+        "link add \(node.farInterface) address \(node.farMAC) "
+          + "netns \(farNamespace) type veth peer name \(node.interface) "
           + "address \(node.mac) netns \(node.namespace)"
+      }
+  }
+
+  /// To be run where the bridge is.
+  var bridgeCommands: [String] {
+    ["link add \(bridge) type bridge", "link set \(bridge) up"]
+      + ([directoryLink.peer] + nodes.map(\.farInterface)).map { port in
+        "link set \(port) master \(bridge) up"
       }
   }
 
@@ -122,12 +171,12 @@ extension TestbedLayout {
   /// before the first packet, and nothing is forgotten under load.
   var directoryCommands: [String] {
     ["link set lo up", "address add \(Self.rackAddress)/32 dev lo"]
+      + directoryInterfaces.map { "link set \($0) up" }
       + nodes.flatMap { node in
-        [
-          "link set \(node.directoryInterface) up",
-          "route add \(node.address)/32 dev \(node.directoryInterface) src \(Self.rackAddress)",
-          "neighbour replace \(node.address) lladdr \(node.mac) nud permanent "
-            + "dev \(node.directoryInterface)",
+        let interface = directoryInterface(of: node)
+        return [
+          "route add \(node.address)/32 dev \(interface) src \(Self.rackAddress)",
+          "neighbour replace \(node.address) lladdr \(node.mac) nud permanent dev \(interface)",
         ]
       }
   }
@@ -138,7 +187,7 @@ extension TestbedLayout {
       "link set lo up",
       "address add \(node.address)/32 dev \(node.interface)",
       "link set \(node.interface) up",
-      "neighbour replace \(Self.rackAddress) lladdr \(node.directoryMAC) nud permanent "
+      "neighbour replace \(Self.rackAddress) lladdr \(directoryMAC(of: node)) nud permanent "
         + "dev \(node.interface)",
       "route add \(Self.rackAddress)/32 dev \(node.interface) src \(node.address)",
       "route add \(Self.network) via \(Self.rackAddress) dev \(node.interface) "
@@ -150,13 +199,13 @@ extension TestbedLayout {
   public func rackFile(of file: TestbedFile, folder: String) -> RackFile {
     RackFile(
       name: name, address: Self.rackAddress, hashSeed: file.hashSeed,
-      interfaces: nodes.map(\.directoryInterface), buckets: file.buckets, window: file.window,
+      mode: mode, interfaces: directoryInterfaces, buckets: file.buckets, window: file.window,
       stateFile: "\(folder)/directory.state", socket: "\(folder)/controller.socket",
       policy: file.policy,
       servers: servers.map { node in
         RackFile.Server(
           number: node.number, address: node.address, port: 18516,
-          interface: node.directoryInterface, mac: node.mac)
+          interface: directoryInterface(of: node), mac: node.mac)
       })
   }
 }

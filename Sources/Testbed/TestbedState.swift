@@ -1,3 +1,4 @@
+public import Configuration
 internal import Foundation
 internal import Glibc
 
@@ -18,6 +19,7 @@ public struct TestbedState: Sendable, Codable, Equatable {
   public var name: String
   public var servers: Int
   public var clients: Int
+  public var mode: DirectoryMode
   /// Operations per second that each server emulates; nil: none.
   public var capacity: Int?
   public var hashSeed: UInt64
@@ -25,10 +27,13 @@ public struct TestbedState: Sendable, Codable, Equatable {
   /// Where its servers' data directories are, which end with it; nil: they have none.
   public var data: String?
 
-  init(name: String, servers: Int, clients: Int, capacity: Int?, hashSeed: UInt64) {
+  init(
+    name: String, servers: Int, clients: Int, mode: DirectoryMode, capacity: Int?, hashSeed: UInt64
+  ) {
     self.name = name
     self.servers = servers
     self.clients = clients
+    self.mode = mode
     self.capacity = capacity
     self.hashSeed = hashSeed
   }

@@ -48,6 +48,7 @@ extension Testbed {
     }
     let nodes =
       [node("dir", layout.directoryNamespace, "\(TestbedLayout.rackAddress)")]
+      + (layout.bridgeNamespace.map { [node("net", $0, "-")] } ?? [])
       + layout.nodes.map { node($0.name, $0.namespace, "\($0.address)") }
     var rack: ControlStatus?
     var why: String?

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Bench
+import Configuration
 import Foundation
 import Testbed
 import Wire
@@ -34,6 +35,11 @@ struct BenchRackCommand: ParsableCommand {
 
   @Option(help: "Number of keys, 1 to 100,000,000.")
   var keys = RackPlan().keys
+
+  @Option(
+    help: "Where the directory host is: switch (between clients and servers) or one-arm (beside).",
+    transform: directoryMode)
+  var mode = RackPlan().mode
 
   @Option(
     name: [.customLong("alpha"), .customLong("zipf")],
@@ -176,6 +182,7 @@ struct BenchRackCommand: ParsableCommand {
       if let valueLength { plan.valueLengths = .fixed(valueLength) }
     }
     if let alpha = uniform ? 0 : alpha { plan.alpha = alpha }
+    plan.mode = mode
     (plan.policies, plan.p99Limit) = (policies, p99Limit)
     (plan.seconds, plan.warmUp) = (measuring.seconds, measuring.warmUp)
     (plan.probeSeconds, plan.probeWarmUp) = (measuring.probeSeconds, measuring.probeWarmUp)
@@ -208,4 +215,11 @@ struct BenchRackCommand: ParsableCommand {
       }
     }
   }
+}
+
+private func directoryMode(_ name: String) throws -> DirectoryMode {
+  guard let mode = DirectoryMode(rawValue: name) else {
+    throw ValidationError("there is no mode '\(name)'; choose switch or one-arm")
+  }
+  return mode
 }

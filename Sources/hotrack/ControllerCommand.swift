@@ -28,64 +28,9 @@ struct ControllerCommand: ParsableCommand {
       Exit codes: 0 stopped by a signal, 1 it cannot run, 64 wrong usage.
       """)
 
-  @Option(help: ArgumentHelp("The rack file.", valueName: "file"))
-  var config: String
+  @OptionGroup var arguments: ControllerArguments
 
-  @Option(help: ArgumentHelp("The control socket, instead of the file's.", valueName: "path"))
-  var socket: String?
-
-  @Option(
-    help: ArgumentHelp(
-      "The file that keeps the epoch, instead of the rack file's.", valueName: "file"))
-  var state: String?
-
-  @Flag(help: "Promote no key unless it is asked for: plain hashing.")
-  var noReplication = false
-
-  @Flag(help: "When told to stop, take the data plane away instead of leaving it running.")
-  var detachOnExit = false
-
-  @Flag(
-    help: "Load the program anew for a running data plane, even if it has this version's already.")
-  var replaceProgram = false
-
-  @Option(
-    help: "What to log: trace, debug, info, notice, warning, error or critical.",
-    transform: { name in
-      guard let level = Logger.Level(rawValue: name) else {
-        let names = Logger.Level.allCases.map(\.rawValue).joined(separator: ", ")
-        throw ValidationError("there is no log level '\(name)'; choose one of \(names)")
-      }
-      return level
-    })
-  var logLevel = Logger.Level.info
-
-  func run() throws {
-    LoggingSystem.bootstrap { StreamLogHandler.standardError(label: $0) }
-    var log = Logger(label: "controller")
-    log.logLevel = logLevel
-    do {
-      var options = ControllerOptions(try RackFile(file: config))
-      if let socket { options.socket = socket }
-      if let state { options.stateFile = state }
-      if noReplication { options.policy.automatic = false }
-      options.detachesOnExit = detachOnExit
-      options.replacesProgram = replaceProgram
-      let name = options.name
-      try Controller.run(options, log: log) { serving in
-        print(
-          "rack \(name) \(serving.isAdopted ? "goes on" : "serves") at \(serving.rack): "
-            + "epoch \(serving.epoch), "
-            + "\(serving.servers) servers, control socket \(serving.socket)")
-        fflush(nil)
-      }
-    } catch let error as any CustomStringConvertible & Error {
-      for line in error.description.split(separator: "\n") {
-        standardError("hotrack controller: \(line)")
-      }
-      throw ExitCode(1)
-    }
-  }
+  func run() throws { try arguments.run(command: "controller") }
 }
 
 extension ControllerOptions {
@@ -98,8 +43,9 @@ extension ControllerOptions {
       servers: file.servers.map { server in
         Server(
           number: UInt8(server.number), endpoint: Endpoint(server.address, port: server.port),
-          interface: server.interface, mac: server.mac.bytes)
+          interface: server.interface, mac: server.mac?.bytes)
       })
+    isOneArm = file.mode == .oneArm
     if let buckets = file.buckets { self.buckets = buckets }
     if let window = file.window { self.window = UInt32(window) }
     policy.apply(file.policy)

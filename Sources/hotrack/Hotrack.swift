@@ -12,6 +12,7 @@ struct Hotrack: AsyncParsableCommand {
       SetCommand.self,
       DeleteCommand.self,
       ControllerCommand.self,
+      AttachCommand.self,
       DetachCommand.self,
       StatusCommand.self,
       KeysCommand.self,

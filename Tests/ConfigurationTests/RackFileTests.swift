@@ -52,7 +52,7 @@ private let good = """
     #expect(rack.policy.demoteShare == 0.25)
     #expect(rack.policy.hotKeysMax == nil)
     #expect(rack.servers.map(\.number) == [0, 1])
-    #expect(rack.servers[1].mac.bytes == [2, 0, 0, 0, 1, 1])
+    #expect(rack.servers[1].mac?.bytes == [2, 0, 0, 0, 1, 1])
     #expect(rack.servers[1].interface == "s1")
   }
 
@@ -133,6 +133,14 @@ private let good = """
     ("interface = \"s1\"", "interface = \"s9\"", "server[1].interface: found \"s9\", expected one"),
     ("\"02:00:00:00:01:01\"", "\"02-00\"", "server[1].mac: found \"02-00\", expected the Ethernet"),
     ("\"02:00:00:00:01:01\"", "\"ff:ff:ff:ff:ff:ff\"", "server[1].mac: found \"ff:ff:ff:ff:ff:ff"),
+    (
+      "[directory]", "[directory]\nmode = \"arm\"",
+      "directory.mode: found \"arm\", expected \"switch\" or \"one-arm\""
+    ),
+    (
+      "[directory]", "[directory]\nmode = \"one-arm\"",
+      "directory.interfaces: found 3 of them, expected one: the mode is \"one-arm\""
+    ),
     ("[policy]", "[polcy]", "polcy: unknown key; did you mean `policy`?"),
     ("[policy]", "[[policy]]", "policy: found [a table], expected a table, written [policy]"),
   ])
@@ -175,6 +183,25 @@ private let good = """
     #expect(column >= 1)
     #expect(!reason.isEmpty && !reason.contains("\n"))
     #expect(try #require(error).description.hasPrefix("bad.toml:\(line):\(column): "))
+  }
+
+  @Test func `In one-arm mode one interface is enough to say`() throws {
+    let text = """
+      [rack]
+      name = "lab"
+      address = "10.18.0.1"
+      [directory]
+      mode = "one-arm"
+      interfaces = ["eth0"]
+      [[server]]
+      number = 0
+      address = "10.18.1.0"
+      """
+    let rack = try RackFile(text: text, file: "rack.toml")
+    #expect(rack.mode == .oneArm)
+    #expect(rack.servers[0].interface == "eth0")
+    #expect(rack.servers[0].mac == nil)
+    #expect(try RackFile(text: rack.text, file: "rack.toml") == rack)
   }
 
   @Test func `Strings, comments and names may look like dates`() throws {

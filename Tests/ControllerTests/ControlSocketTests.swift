@@ -111,6 +111,8 @@ struct ControlSocketTests {
     #expect(reader.lines(2) == ["{\"error\":\"a request has at most 4096 bytes\",\"ok\":false}"])
     #expect(try controller.status().rack == "test")
     #expect(try controller.status().packetsByProcessor == [3, 4])
+    #expect(
+      try controller.status().interfaces == ["s0": "native", "s1": "generic", "s2": "detached"])
   }
 
   @Test("A request may come byte by byte, and several at once")

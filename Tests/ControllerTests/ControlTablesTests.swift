@@ -77,7 +77,7 @@ struct ControlTablesTests {
       rack: "demo", address: "10.0.0.1:18516", process: 77, uptimeSeconds: 3723.9, epoch: 4,
       generation: 99, serving: true, automatic: true, quiet: true, rate: 123_456,
       sampleInterval: 4, hotKeys: 8, inTransition: 0, movingSlots: false, serversAlive: 7,
-      servers: 8, totals: totals,
+      servers: 8, interfaces: ["s1": "native", "s0": "native", "c0": "generic"], totals: totals,
       counters: ["hot_read": 10, "pass": 0, "drop_malformed": 2, "drop_bypass": 1],
       packetsByProcessor: [9, 4])
     #expect(
@@ -87,6 +87,7 @@ struct ControlTablesTests {
         epoch        4, generation 99
         serving      yes
         servers      7 of 8 alive
+        interfaces   s0 s1 native, c0 generic
         requests     123k/s, one of 4 sampled
         hot keys     8, chosen automatically
         under way    nothing

@@ -39,6 +39,10 @@ final class FakePlane: DirectoryPlane {
 
   /// Different everywhere, so that mixing them up shows.
   func steeredCounts() -> [UInt64] { (0..<128).map { 1000 + UInt64($0) } }
+
+  func attachModes() -> [(interface: String, mode: AttachMode?)] {
+    [("s0", .native), ("s1", .generic), ("s2", nil)]
+  }
 }
 
 /// A controller's loop on a thread of its own, on loopback and plain memory.

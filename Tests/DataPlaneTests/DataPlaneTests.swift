@@ -58,13 +58,17 @@ struct DataPlaneTests {
     }
   }
 
-  @Test func anInterfaceWithoutNativeModeIsRefused() throws {
-    let isolation = try Isolation("ip link set lo up")
+  @Test func anInterfaceWithoutNativeModeRunsItInGenericMode() throws {
+    let isolation = try Isolation("ip link set lo up; " + Rig.interfaceCommands)
     try isolation.run {
       let plane = try DataPlane(configuration: Self.configuration)
-      #expect(throws: DataPlaneError.nativeModeUnsupported("lo")) {
-        try plane.attach(interface: "lo")
-      }
+      #expect(try plane.attach(interface: "lo") == .generic)
+      #expect(try plane.attach(interface: "ht-c0") == .native)
+      let modes = plane.attachModes()
+      #expect(modes.map(\.interface) == ["lo", "ht-c0"])
+      #expect(modes.map(\.mode) == [.generic, .native])
+      try plane.detach(interface: "lo")
+      #expect(plane.interfaces == ["ht-c0"])
     }
   }
 

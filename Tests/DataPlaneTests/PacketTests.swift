@@ -30,8 +30,53 @@ struct PacketTests {
     #expect(Set(names).count == names.count)
   }
 
+  @Test(arguments: DecisionCases.requests + DecisionCases.reports, FrameShape.allCases)
+  func inOneArmModeEverythingGoesByTheRack(_ packet: PacketCase, _ shape: FrameShape) throws {
+    guard !packet.isChained else { return }
+    try check(shape.applied(to: packet.inOneArmMode()), in: Rig.oneArm)
+  }
+
+  @Test(arguments: RefusalCases.forgedByClients)
+  func inOneArmModeForgedRequestsAreRefusedLikewise(_ packet: PacketCase) throws {
+    try check(packet.inOneArmMode(), in: Rig.oneArm)
+  }
+
+  /// Past the rack, or back to nobody.
+  @Test func inOneArmModeRepliesGoOnlyByTheRackAndToSomebody() throws {
+    let reply = try #require(
+      DecisionCases.reports.first { packet in
+        if case .forward = packet.end { !packet.isChained } else { false }
+      }
+    ).inOneArmMode()
+    var direct = reply
+    direct.frame.destination = Place.client
+    direct.frame.destinationPort = 40_000
+    let (rig, stranger) = (try Rig.oneArm.get(), [UInt8]([2, 0, 0, 0, 9, 1]))
+    var message = try #require(reply.message)
+    message.header.returnPort = 0
+    var toNobody = reply
+    toNobody.frame.payload = message.encoded()
+    var forged = reply
+    forged.frame.sourceMAC = stranger
+    for (frame, counter) in [
+      (direct.frame, "drop_operation"), (toNobody.frame, "drop_no_return_path"),
+      (forged.frame, "drop_not_a_server"),
+    ] {
+      let outcome = try rig.run { rig in
+        rig.reset()
+        return try rig.handle(frame.bytes, from: "c0")
+      }
+      #expect(outcome.differences == [])
+      #expect(outcome.action == .drop && outcome.counter == counter)
+    }
+  }
+
   private func check(_ packet: PacketCase) throws {
-    let rig = try (packet.isChained ? Rig.chained : Rig.shared).get()
+    try check(packet, in: packet.isChained ? Rig.chained : Rig.shared)
+  }
+
+  private func check(_ packet: PacketCase, in place: Result<Rig, any Error>) throws {
+    let rig = try place.get()
     let outcome = try rig.run { rig in
       rig.reset()
       for change in packet.changes { rig.apply(change) }
@@ -39,7 +84,8 @@ struct PacketTests {
     }
     #expect(outcome.differences == [], "the kernel and the host differ")
     #expect(outcome.counter == packet.counter)
-    #expect(outcome.action == packet.expectedAction)
+    let sends: FrameAction = rig.kind == .oneArm ? .transmit : .redirect
+    #expect(outcome.action == (packet.expectedAction == .redirect ? sends : packet.expectedAction))
     if let expected = packet.expected(rig), outcome.action != .drop {
       #expect(outcome.frame == expected, "\(difference(outcome.frame, expected))")
       if outcome.action != .pass { #expect(checksumsAreRight(outcome.frame)) }

@@ -36,7 +36,7 @@ struct ProcessorRaceTests {
   private func race(_ image: BPFObject, rounds: Int, live: Bool) throws -> String? {
     let isolation = try Isolation(Rig.interfaceCommands)
     return try isolation.run {
-      let rig = try Rig(chained: false, image: image)
+      let rig = try Rig(.switching, image: image)
       let memory = rig.kernel.memory
       memory.apply(.begin(epoch: 1, serverCount: 6, nextVersion: Self.first, window: 1 << 30))
       memory.apply(

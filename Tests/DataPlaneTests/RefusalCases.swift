@@ -176,6 +176,10 @@ enum RefusalCases {
     bytes("RENEW from a client", "drop_operation", [(3, 40)]),
     bytes("COPY_ORDER from a client", "drop_operation", [(3, 18)]),
     forged("request with a version", "drop_forged_stamp") { $0.version = 5 },
+    forged("request with a return address", "drop_forged_stamp") {
+      $0.returnAddress = Place.words(Place.mapped(Place.client))
+    },
+    forged("request with a return port", "drop_forged_stamp") { $0.returnPort = 5 },
     forged("request with a generation", "drop_forged_stamp") { $0.generation = 5 },
     forged("request with an epoch", "drop_forged_stamp") { $0.epoch = 1 },
     forged("request with a server", "drop_forged_stamp") { $0.server = 1 },

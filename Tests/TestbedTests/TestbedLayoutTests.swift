@@ -10,9 +10,9 @@ import Testing
     #expect(layout.clients.count == 16)
     #expect(Set(layout.namespaces).count == 49)
     #expect(Set(layout.nodes.map(\.address)).count == 48)
-    let interfaces = layout.nodes.flatMap { [$0.interface, $0.directoryInterface] }
+    let interfaces = layout.nodes.flatMap { [$0.interface, $0.farInterface] }
     #expect(Set(interfaces).count == 96)
-    let macs = layout.nodes.flatMap { [$0.mac, $0.directoryMAC] }
+    let macs = layout.nodes.flatMap { [$0.mac, $0.farMAC] }
     #expect(Set(macs).count == 96)
     #expect(layout.namespace(of: "dir") == "ht-lab-dir")
     #expect(layout.namespace(of: "s31") == "ht-lab-s31")
@@ -23,7 +23,7 @@ import Testing
   @Test(arguments: ["a", "linear", "seven77", "eight888", "linearizability-long"])
   func `Names of interfaces fit the kernel and begin with ht-`(name: String) {
     let layout = TestbedLayout(name: name, servers: 32, clients: 16)
-    for interface in layout.nodes.flatMap({ [$0.interface, $0.directoryInterface] }) {
+    for interface in layout.nodes.flatMap({ [$0.interface, $0.farInterface] }) {
       #expect(interface.utf8.count <= 15)
       #expect(interface.hasPrefix("ht-"))
     }

@@ -69,7 +69,7 @@ struct TestbedTests {
         ])
         #expect(route.contains("dev \(node.interface)"))
         let neighbours = try run(["ip", "-netns", node.namespace, "neighbour", "show"])
-        #expect(neighbours.contains("\(node.directoryMAC) PERMANENT"))
+        #expect(neighbours.contains("\(node.farMAC) PERMANENT"))
         let link = try run(["ip", "-netns", node.namespace, "link", "show", node.interface])
         #expect(link.contains("xdp"), "the far end of a link needs a program: \(link)")
       }
@@ -89,7 +89,7 @@ struct TestbedTests {
       let interfaces = try FileManager.default.contentsOfDirectory(atPath: "/sys/class/net")
       for node in bed.layout.nodes {
         #expect(!interfaces.contains(node.interface))
-        #expect(!interfaces.contains(node.directoryInterface))
+        #expect(!interfaces.contains(node.farInterface))
       }
     }
   }

@@ -1,4 +1,4 @@
-internal import Configuration
+public import Configuration
 internal import LoadGenerator
 internal import Testbed
 public import Workload
@@ -35,6 +35,8 @@ public struct RackPlan: Sendable {
   public var capacity = 1_000
   /// Different keys.
   public var keys = 1_000_000
+  /// Whether the directory host is between clients and servers or beside them.
+  public var mode = DirectoryMode.switch
   /// Skew of their popularity, after Zipf; 0: uniform.
   public var alpha = 1.2
   /// What is done to keys.
@@ -107,6 +109,7 @@ public struct RackPlan: Sendable {
   func testbed(_ policy: RackPolicy, name: String) -> TestbedFile {
     var file = TestbedFile(name: name, servers: servers, clients: 1)
     file.capacity = capacity
+    file.mode = mode
     // A process for each server would cost a small machine three times as much.
     file.oneProcess = true
     file.hashSeed = hashSeed

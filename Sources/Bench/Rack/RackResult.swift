@@ -1,3 +1,4 @@
+internal import Configuration
 internal import Foundation
 internal import LoadGenerator
 internal import Workload
@@ -129,10 +130,13 @@ public struct RackResult: Sendable, Encodable {
   public var secondsMeasured: Double
   public var seed: UInt64
   public var hashSeed: UInt64
+  /// `switch` or `one-arm`.
+  public var mode: String
   public var machine: MachineDescription
 
   enum CodingKeys: String, CodingKey {
-    case results, failures, emulated, servers, profile, source, mapping, keys, alpha, seed, machine
+    case results, failures, emulated, servers, profile, source, mapping, keys, alpha, seed, mode
+    case machine
     case idealHomeShare = "ideal_home_share"
     case capacity = "capacity_ops_per_second"
     case readRatio = "read_ratio"
@@ -166,6 +170,7 @@ public struct RackResult: Sendable, Encodable {
     secondsMeasured = plan.seconds
     seed = plan.seed
     hashSeed = plan.hashSeed
+    mode = plan.mode.rawValue
     machine = .current()
     if let home = results.first(where: { $0.policy == RackPolicy.home.rawValue }) {
       for index in results.indices where home.operationsPerSecond > 0 {

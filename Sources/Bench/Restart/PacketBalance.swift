@@ -35,9 +35,8 @@ struct PacketCounts {
     let directory = try NetworkNamespace(bed.layout.directoryNamespace).perform {
       () throws(SocketError) in Self.read("/proc/thread-self/net/dev")
     }
-    for node in bed.layout.nodes {
-      droppedByInterfaces +=
-        InterfaceCounts(directory, interface: node.directoryInterface)?.dropped ?? 0
+    for interface in bed.layout.directoryInterfaces {
+      droppedByInterfaces += InterfaceCounts(directory, interface: interface)?.dropped ?? 0
     }
     plane = try bed.ask(.counters).counters ?? [:]
   }

@@ -96,6 +96,13 @@ enum Place {
   static func server(_ number: UInt8) -> [UInt8] { [10, 0, 2, number] }
   static func serverMAC(_ number: UInt8) -> [UInt8] { [2, 0, 0, 0, 2, number] }
   static func serverPort(_ number: UInt8) -> UInt16 { 18516 + UInt16(number) }
+  /// Bytes as a header holds them.
+  static func word(_ bytes: some Sequence<UInt8>) -> UInt64 {
+    Array(bytes).withUnsafeBytes { $0.loadUnaligned(as: UInt64.self) }
+  }
+  static func words(_ bytes: [UInt8]) -> (UInt64, UInt64) {
+    (word(bytes[..<8]), word(bytes[8...]))
+  }
   static func mapped(_ ipv4: [UInt8]) -> [UInt8] {
     MappedAddress.ipv4(ipv4[0], ipv4[1], ipv4[2], ipv4[3])
   }

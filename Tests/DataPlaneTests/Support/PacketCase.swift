@@ -80,6 +80,10 @@ struct PacketCase: Sendable, CustomTestStringConvertible {
       frame.payload = answer(message, status).encoded()
       return frame.bytes
     case .steer(let server, let stamp):
+      if rig.kind == .oneArm {
+        message.header.returnAddress = Place.words(Place.mapped(frame.source))
+        message.header.returnPort = frame.sourcePort
+      }
       message.header.returnPath = returnPath(fromPort, interface)
       message.header.generation = Rig.generation
       message.header.incarnation = 1_000 + UInt64(server)
@@ -94,6 +98,12 @@ struct PacketCase: Sendable, CustomTestStringConvertible {
       message.header.flags.insert(.replicated)
       rewrite(&frame, to: server, rig)
     case .forward:
+      if rig.kind == .oneArm {
+        frame.destination = Place.client
+        frame.destinationPort = 40_000
+        message.header.returnAddress = (0, 0)
+        message.header.returnPort = 0
+      }
       frame.destinationMAC = [2, 0, 0, 0, 9, 1]
       frame.sourceMAC = Rig.portMAC("c0")
       frame.source = Place.rack
@@ -141,12 +151,16 @@ struct PacketCase: Sendable, CustomTestStringConvertible {
     frame.sourceMAC = Rig.portMAC(rig.port(of: server))
     frame.destination = Place.server(server)
     frame.destinationPort = Place.serverPort(server)
+    if rig.kind == .oneArm {
+      frame.source = Place.rack
+      frame.sourcePort = WireLimits.port
+    }
     frame.hops -= 1
   }
 
   private func returnPath(_ mac: [UInt8], _ interface: UInt32) -> UInt64 {
     let place = UInt16(interface % UInt32(PLANE_PORTS)) + 1
-    return (mac + big(place)).withUnsafeBytes { $0.loadUnaligned(as: UInt64.self) }
+    return Place.word(mac + big(place))
   }
 
   var expectedAction: FrameAction {
@@ -202,6 +216,29 @@ extension PacketCase {
       name: name, port: number == 5 ? "c0" : "s\(min(number, 3))", frame: frame, message: message,
       end: end, counter: counter)
     change(&result)
+    return result
+  }
+
+  /// The same in one-arm mode: all behind one port, and servers' replies go to the rack.
+  func inOneArmMode() -> PacketCase {
+    var result = self
+    result.port = "c0"
+    result.frame.destinationMAC = Rig.portMAC("c0")
+    guard var message, message.header.flags.contains(.reply),
+      message.header.operation.isRequest, let rig = try? Rig.oneArm.get(),
+      let other = try? Rig.shared.get()
+    else { return result }
+    // Not one that is wrong on purpose.
+    let mac: [UInt8] = [2, 0, 0, 0, 9, 1]
+    if message.header.returnPath == returnPath(mac, other.interfaces["c0"] ?? 0) {
+      message.header.returnPath = returnPath(mac, rig.interfaces["c0"] ?? 0)
+    }
+    message.header.returnAddress = Place.words(Place.mapped(Place.client))
+    message.header.returnPort = 40_000
+    result.message = message
+    result.frame.payload = message.encoded()
+    result.frame.destination = Place.rack
+    result.frame.destinationPort = WireLimits.port
     return result
   }
 

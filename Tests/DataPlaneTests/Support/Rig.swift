@@ -6,7 +6,8 @@ import Wire
 
 /// The same rack twice: in the kernel and on the host, to be given the same frames.
 ///
-/// Servers 0 to 3 live, each behind a port of its own; 4 is dead; 5 lives behind the clients' port.
+/// Servers 0 to 3 live, each behind a port of its own; 4 is dead; 5 lives behind the clients' port. In
+/// one-arm mode all of them do.
 final class Rig: @unchecked Sendable {
   static let buckets = 16
   static let window: UInt32 = 1 << 10
@@ -32,16 +33,22 @@ final class Rig: @unchecked Sendable {
     try Isolation(interfaceCommands)
   }
   static let shared = Result { () throws -> Rig in
-    try isolation.get().run { try Rig(chained: false) }
+    try isolation.get().run { try Rig(.switching) }
   }
-  static let chained = Result { () throws -> Rig in
-    // Two programs cannot share an interface: this one has the ports of its own namespace.
-    let isolation = try Isolation(
-      interfaceCommands)
-    let rig = try isolation.run { try Rig(chained: true) }
+  static let chained = Result { try isolated(.chained) }
+  static let oneArm = Result { try isolated(.oneArm) }
+
+  enum Kind { case switching, chained, oneArm }
+
+  /// Two programs cannot share an interface: this one has the ports of its own namespace.
+  private static func isolated(_ kind: Kind) throws -> Rig {
+    let isolation = try Isolation(interfaceCommands)
+    let rig = try isolation.run { try Rig(kind) }
     rig.ownIsolation = isolation
     return rig
   }
+
+  let kind: Kind
 
   let kernel: DataPlane
   let host: HostRack
@@ -50,7 +57,8 @@ final class Rig: @unchecked Sendable {
   private(set) var hostSamples: [SampleRecord] = []
   private var ownIsolation: Isolation?
 
-  init(chained: Bool, image: BPFObject = .rack) throws {
+  init(_ kind: Kind, image: BPFObject = .rack) throws {
+    self.kind = kind
     var interfaces: [String: UInt32] = [:]
     for name in Self.names {
       interfaces[name] = if_nametoindex("ht-\(name)")
@@ -58,7 +66,8 @@ final class Rig: @unchecked Sendable {
     self.interfaces = interfaces
     var configuration = RackConfiguration(address: Place.mapped(Place.rack))
     configuration.neighbour = (Place.mapped(Place.neighbour), WireLimits.port)
-    if chained {
+    configuration.isOneArm = kind == .oneArm
+    if kind == .chained {
       configuration.next = .init(
         address: Place.mapped(Place.next), port: WireLimits.port, interface: interfaces["c1"] ?? 0,
         mac: Place.nextMAC)
@@ -68,7 +77,7 @@ final class Rig: @unchecked Sendable {
       configuration: DataPlaneConfiguration(rack: configuration, buckets: Self.buckets))
     host = HostRack(
       memory: DirectoryMemory(buckets: Self.buckets), configuration: configuration)
-    for (number, name) in Self.names.enumerated() {
+    for (number, name) in Self.names.enumerated() where kind != .oneArm || name == "c0" {
       try kernel.attach(interface: "ht-\(name)")
       host.addPort(interface: interfaces[name] ?? 0, mac: [2, 0, 0, 0, 1, UInt8(number)])
     }
@@ -88,7 +97,7 @@ final class Rig: @unchecked Sendable {
 
   /// Puts both directories back to where every case begins.
   func reset() {
-    for memory in [kernel.memory, host.memory] { Self.setUp(memory, interfaces) }
+    for memory in [kernel.memory, host.memory] { Self.setUp(memory, port(of:), interfaces) }
     hostSamples = []
     kernel.drainSamples { _ in }
   }
@@ -102,13 +111,17 @@ final class Rig: @unchecked Sendable {
   /// Reports that the swap kept failing for, so far.
   var refused: UInt64 { kernel.counters()["drop_contended"] ?? 0 }
 
-  func port(of server: UInt8) -> String { server == 5 ? "c0" : "s\(min(server, 3))" }
+  func port(of server: UInt8) -> String {
+    server == 5 || kind == .oneArm ? "c0" : "s\(min(server, 3))"
+  }
   static func portMAC(_ name: String) -> [UInt8] {
     let number = names.firstIndex(of: name) ?? 0
     return [2, 0, 0, 0, 1, UInt8(number)]
   }
 
-  private static func setUp(_ memory: DirectoryMemory, _ interfaces: [String: UInt32]) {
+  private static func setUp(
+    _ memory: DirectoryMemory, _ port: (UInt8) -> String, _ interfaces: [String: UInt32]
+  ) {
     let raw = memory.raw.pointee
     memset(raw.buckets, 0, MemoryLayout<directory_bucket>.stride * buckets)
     memset(raw.details, 0, MemoryLayout<directory_detail>.stride * memory.capacity)
@@ -116,12 +129,11 @@ final class Rig: @unchecked Sendable {
     memory.apply(
       .begin(epoch: 1, serverCount: 6, nextVersion: nextVersion, window: window))
     for server in UInt8(0)..<6 {
-      let name = server == 5 ? "c0" : "s\(min(server, 3))"
       memory.apply(
         .setServer(
           server,
           ServerPlace(
-            incarnation: 1_000 + UInt64(server), interface: interfaces[name] ?? 0,
+            incarnation: 1_000 + UInt64(server), interface: interfaces[port(server)] ?? 0,
             port: Place.serverPort(server), mac: Place.serverMAC(server),
             address: Place.mapped(Place.server(server)))))
     }
@@ -154,6 +166,7 @@ final class Rig: @unchecked Sendable {
     let same: Bool =
       switch (action, hostAction) {
       case (.pass, .pass), (.drop, .drop), (.redirect, .transmit), (.redirect, .send): true
+      case (.transmit, .transmit), (.transmit, .send): kind == .oneArm
       default: false
       }
     if !same { differences.append("kernel \(action), host \(hostAction)") }

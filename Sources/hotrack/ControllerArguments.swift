@@ -1,0 +1,73 @@
+import ArgumentParser
+import Configuration
+import Controller
+import ControllerCore
+import DataPlane
+import Foundation
+import Logging
+import Sockets
+
+/// What `hotrack controller` and `hotrack attach` have in common: all but the interfaces.
+struct ControllerArguments: ParsableArguments {
+  @Option(help: ArgumentHelp("The rack file.", valueName: "file"))
+  var config: String
+
+  @Option(help: ArgumentHelp("The control socket, instead of the file's.", valueName: "path"))
+  var socket: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "The file that keeps the epoch, instead of the rack file's.", valueName: "file"))
+  var state: String?
+
+  @Flag(help: "Promote no key unless it is asked for: plain hashing.")
+  var noReplication = false
+
+  @Flag(help: "When told to stop, take the data plane away instead of leaving it running.")
+  var detachOnExit = false
+
+  @Flag(
+    help: "Load the program anew for a running data plane, even if it has this version's already.")
+  var replaceProgram = false
+
+  @Option(
+    help: "What to log: trace, debug, info, notice, warning, error or critical.",
+    transform: { name in
+      guard let level = Logger.Level(rawValue: name) else {
+        let names = Logger.Level.allCases.map(\.rawValue).joined(separator: ", ")
+        throw ValidationError("there is no log level '\(name)'; choose one of \(names)")
+      }
+      return level
+    })
+  var logLevel = Logger.Level.info
+
+  /// Runs a controller until a signal ends it. `change`: of what the rack file says.
+  func run(command: String, _ change: (inout RackFile) -> Void = { _ in }) throws {
+    LoggingSystem.bootstrap { StreamLogHandler.standardError(label: $0) }
+    var log = Logger(label: "controller")
+    log.logLevel = logLevel
+    do {
+      var file = try RackFile(file: config)
+      change(&file)
+      var options = ControllerOptions(file)
+      if let socket { options.socket = socket }
+      if let state { options.stateFile = state }
+      if noReplication { options.policy.automatic = false }
+      options.detachesOnExit = detachOnExit
+      options.replacesProgram = replaceProgram
+      let name = options.name
+      try Controller.run(options, log: log) { serving in
+        print(
+          "rack \(name) \(serving.isAdopted ? "goes on" : "serves") at \(serving.rack): "
+            + "epoch \(serving.epoch), "
+            + "\(serving.servers) servers, control socket \(serving.socket)")
+        fflush(nil)
+      }
+    } catch let error as any CustomStringConvertible & Error {
+      for line in error.description.split(separator: "\n") {
+        standardError("hotrack \(command): \(line)")
+      }
+      throw ExitCode(1)
+    }
+  }
+}
