@@ -33,6 +33,11 @@ func tests(_ module: String, uses: [Target.Dependency] = [], exclude: [String] =
 let log = Target.Dependency.product(name: "Logging", package: "swift-log")
 let toml = Target.Dependency.product(name: "TOMLKit", package: "TOMLKit")
 let arguments = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
+let nio = [
+  Target.Dependency.product(name: "NIOCore", package: "swift-nio"),
+  Target.Dependency.product(name: "NIOPosix", package: "swift-nio"),
+  Target.Dependency.product(name: "NIOSSL", package: "swift-nio-ssl"),
+]
 let histogram = Target.Dependency.product(name: "Histogram", package: "hdrhistogram-swift")
 
 let package = Package(
@@ -46,6 +51,8 @@ let package = Package(
     .package(url: "https://github.com/apple/swift-log", exact: "1.16.2"),
     .package(url: "https://github.com/LebJe/TOMLKit", exact: "0.6.0"),
     .package(url: "https://github.com/HdrHistogram/hdrhistogram-swift", exact: "0.2.0"),
+    .package(url: "https://github.com/apple/swift-nio", exact: "2.101.2"),
+    .package(url: "https://github.com/apple/swift-nio-ssl", exact: "2.37.6"),
   ],
   targets: [
     // System libraries and C.
@@ -64,8 +71,9 @@ let package = Package(
     module("ServerCore", uses: ["Wire", "Storage"]),
     module("ControllerCore", uses: ["Wire", "Directory", "KeyTemperature"]),
     module("ClientCore", uses: ["Wire"]),
-    module("StoreState"),
-    module("Paxos", uses: ["StoreState"]),
+    module("BinaryCoding"),
+    module("StoreState", uses: ["BinaryCoding"]),
+    module("Paxos", uses: ["BinaryCoding", "StoreState"]),
     module("Workload"),
     module("Linearizability"),
     module(
@@ -88,6 +96,20 @@ let package = Package(
       uses: ["DurableStore", "RocksDB", "ServerCore", "Sockets", "Storage", "Wire", log]),
     module(
       "Controller", uses: ["ControllerCore", "DataPlane", "Directory", "Sockets", "Wire", log]),
+    module(
+      "StoreProtocol",
+      uses: [
+        "BinaryCoding", "Paxos", "StoreState", .product(name: "NIOCore", package: "swift-nio"),
+      ]),
+    module(
+      "StoreNode",
+      uses: [
+        "BinaryCoding", "Paxos", "RocksDB", "SegmentLog", "Sockets", "StoreProtocol", "StoreState",
+        log,
+      ] + nio),
+    module(
+      "StoreClient",
+      uses: ["BinaryCoding", "Paxos", "Sockets", "StoreProtocol", "StoreState"] + nio),
     module("LoadGenerator", uses: ["Workload", "ClientCore", "Wire", "Sockets", histogram]),
     module("Configuration", uses: ["Sockets", toml]),
     module(
@@ -105,7 +127,8 @@ let package = Package(
       "Bench",
       uses: [
         "CBPF", "CHotrack", "ClientCore", "Configuration", "Controller", "ControllerCore",
-        "DataPlane", "Directory", "HotrackClient", "Linearizability", "LoadGenerator",
+        "DataPlane", "Directory", "HotrackClient", "Linearizability", "LoadGenerator", "Paxos",
+        "StoreClient", "StoreState",
         "ServerCore", "Sockets", "Testbed", "Wire", "Workload",
       ], plugins: ["CompileBPF"]),
     .executableTarget(
@@ -114,7 +137,7 @@ let package = Package(
         "Bench", "Configuration", "Controller", "ControllerCore", "DataPlane", "Demo",
         "Directory", "HotrackClient",
         "Linearizability", "LoadGenerator", "Server", "Simulation", "Sockets", "Testbed", "Wire",
-        "Workload",
+        "Workload", "Paxos", "StoreClient", "StoreNode", "StoreProtocol", "StoreState",
         arguments, log,
       ], swiftSettings: swiftSettings),
 
@@ -147,9 +170,17 @@ let package = Package(
     tests("ControllerCore", uses: ["Wire", "Directory"]),
     tests("ClientCore", uses: ["Wire"]),
     tests("Workload", uses: ["CAllocations"]),
-    tests("StoreState"),
-    tests("Paxos", uses: ["StoreState"]),
+    tests("BinaryCoding"),
+    tests("StoreState", uses: ["BinaryCoding"]),
+    tests("Paxos", uses: ["BinaryCoding", "StoreState"]),
+    tests(
+      "StoreNode",
+      uses: [
+        "BinaryCoding", "Linearizability", "Paxos", "SegmentLog", "Sockets", "StoreClient",
+        "StoreProtocol", "StoreState", log,
+      ]),
     tests("SegmentLog"),
+    tests("StoreProtocol", uses: ["BinaryCoding", "Paxos", "StoreState"]),
     tests("Linearizability", exclude: ["etcd"]),
     tests("Simulation", uses: ["Linearizability", "Directory", "Wire"]),
     .target(name: "CIsolation", path: "Tests/CIsolation", cSettings: cSettings),
@@ -182,7 +213,7 @@ let package = Package(
       "hotrack",
       uses: [
         "Bench", "Configuration", "Controller", "ControllerCore", "Directory", "ScriptedRack",
-        "Sockets", "Wire", "Workload", arguments,
+        "Sockets", "StoreState", "Wire", "Workload", arguments,
       ]),
 
     // For tests: a rack that answers on a real socket as a script says.

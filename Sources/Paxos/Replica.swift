@@ -66,6 +66,10 @@ public struct Replica: Sendable {
   public var counts: ReplicaCounts { context.counts }
   /// The records that were asked to be written so far.
   public var position: UInt64 { context.position }
+  /// The records that a message waits for; nil: none does, and what was appended since may become
+  /// durable with what comes next.
+  public var awaitedPosition: UInt64? { context.awaitedPosition }
+  public var objectCount: Int { objects.count }
   /// Objects this replica knows of, in the order in which it met them.
   public var objectIDs: [ObjectID] { objects.map(\.id) }
 
@@ -176,14 +180,27 @@ public struct Replica: Sendable {
     return place
   }
 
-  /// Tells all others what this replica has of one object, in turn: who has missed the end of
+  /// Tells all others what this replica has of some objects, in turn: who has missed the end of
   /// something hears of it, and states are compared.
   private mutating func announce() {
     guard announceAt <= context.now, !objects.isEmpty else { return }
-    announceAt = context.now + context.configuration.announceInterval
-    announceNext = announceNext < objects.count ? announceNext : 0
-    let object = objects[announceNext]
-    announceNext += 1
+    var length = 0
+    for _ in 0..<min(context.configuration.announceBatch, objects.count) {
+      announceNext = announceNext < objects.count ? announceNext : 0
+      announce(objects[announceNext])
+      length += objects[announceNext].snapshot.state.digestLength
+      announceNext += 1
+      if length > Self.announcedLengthMax { break }
+    }
+    // Groups with many keys take long to compare, and are compared less often.
+    let intervals = UInt64(1 + length / Self.announcedLengthMax)
+    announceAt = context.now + context.configuration.announceInterval * intervals
+  }
+
+  /// Keys and events that may be compared in one interval.
+  private static let announcedLengthMax = 4_096
+
+  private mutating func announce(_ object: ObjectCore) {
     guard let value = object.snapshot.chosenID else { return }
     let message = Message(
       object.id,

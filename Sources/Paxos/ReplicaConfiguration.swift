@@ -20,8 +20,10 @@ public struct ReplicaConfiguration: Sendable {
   public var batchMax = 64
   /// Values kept for those who lag; further back they get a snapshot.
   public var suffixMax = 16
-  /// Between two announcements of what this replica has, one object each, to all others.
+  /// Between two announcements of what this replica has, to all others.
   public var announceInterval: UInt64 = 100_000_000
+  /// Objects announced at one time.
+  public var announceBatch = 1
   public var faults: PaxosFaults = []
 
   public init(cell: Cell, node: NodeID) {

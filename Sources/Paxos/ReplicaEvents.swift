@@ -122,6 +122,8 @@ struct ReplicaContext: Sendable {
     }
   }
 
+  var awaitedPosition: UInt64? { heldHead < held.count ? held.last?.position : nil }
+
   mutating func synced(through position: UInt64) {
     durable = max(durable, position)
     while heldHead < held.count, held[heldHead].position <= durable {

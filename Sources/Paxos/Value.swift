@@ -59,6 +59,16 @@ public struct ObjectSnapshot: Sendable, Equatable {
   public var suffix: [Value] = []
 
   public init(_ limits: GroupLimits) { state = GroupState(limits) }
+
+  init(
+    chosen: UInt64, chosenID: ValueID?, next: Proposer?, state: GroupState, suffix: [Value]
+  ) {
+    self.chosen = chosen
+    self.chosenID = chosenID
+    self.next = next
+    self.state = state
+    self.suffix = suffix
+  }
 }
 
 /// What a replica stores of an object, as one.

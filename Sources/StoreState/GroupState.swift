@@ -10,10 +10,23 @@ public struct GroupState: Sendable, Equatable {
   private(set) var pairs: [KeyValue] = []
   /// In the order of their numbers.
   public private(set) var leases: [Lease] = []
-  private(set) var events: [StoreEvent] = []
-  private let limits: GroupLimits
+  private(set) var events = EventLog()
+  let limits: GroupLimits
 
   public init(_ limits: GroupLimits = GroupLimits()) { self.limits = limits }
+
+  /// Takes over a state that was stored or sent; parts that are ordered come in their order.
+  mutating func restore(
+    revision: UInt64, compacted: UInt64, pairs: [KeyValue], leases: [Lease], events: [StoreEvent],
+    sessions: SessionTable
+  ) {
+    self.revision = revision
+    compactedRevision = compacted
+    self.pairs = pairs
+    self.leases = leases
+    self.events = EventLog(events)
+    self.sessions = sessions
+  }
 
   /// Keys that exist.
   public var keyCount: Int { pairs.count }
@@ -41,11 +54,14 @@ public struct GroupState: Sendable, Equatable {
       if after < compactedRevision { return .failed(.compacted(compactedRevision)) }
       if after > revision { return .failed(.futureRevision(revision)) }
       return .events(
-        events.filter { $0.revision > after && range.contains($0.pair.key) }, revision: revision)
+        events.after(after).filter { range.contains($0.pair.key) }, revision: revision)
     case .lease(let id):
       return leasePlace(id).map { .lease(leases[$0]) } ?? .failed(.leaseNotFound(id))
     }
   }
+
+  /// About how long `digest` takes: keys and events that it looks at.
+  public var digestLength: Int { pairs.count + events.count }
 
   /// Equal for replicas that have applied the same.
   public var digest: UInt64 {
@@ -58,7 +74,7 @@ public struct GroupState: Sendable, Equatable {
       hash.mix(lease.timeToLive)
       hash.mix(lease.renewals)
     }
-    for event in events {
+    for event in events.kept {
       hash.mix(event.revision)
       hash.mix(event.kind == .put ? 1 : 2)
       hash.mix(event.pair)
@@ -252,13 +268,14 @@ public struct GroupState: Sendable, Equatable {
   private mutating func compact(_ upTo: UInt64) {
     guard upTo > compactedRevision else { return }
     compactedRevision = upTo
-    events.removeAll { $0.revision <= upTo }
+    events.forget(upTo: upTo)
   }
 
   /// Forgets the oldest revisions beyond the limit, whole ones.
   private mutating func boundEvents() {
     guard events.count > limits.events else { return }
-    compact(events[events.count - limits.events - 1].revision)
+    let excess = events.count - limits.events
+    compact(events.kept[events.kept.startIndex + excess - 1].revision)
   }
 }
 

@@ -25,8 +25,8 @@ public struct SessionTable: Sendable, Equatable {
   public static let resultsMax = 64
 
   /// In the order in which they were opened, so by number as well.
-  private(set) var sessions: [Session] = []
-  private(set) var opened: UInt64 = 0
+  var sessions: [Session] = []
+  var opened: UInt64 = 0
 
   /// Sessions that are open.
   public var count: Int { sessions.count }

@@ -1,7 +1,7 @@
 import ArgumentParser
 
 /// `hotrack bench`: one file for each benchmark.
-struct BenchCommand: ParsableCommand {
+struct BenchCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "bench",
     abstract: "Measure the rack and its parts against baselines of the same run.",
@@ -14,5 +14,6 @@ struct BenchCommand: ParsableCommand {
       BenchReactionCommand.self,
       BenchRestartCommand.self,
       BenchServerCommand.self,
+      BenchStoreCommand.self,
     ])
 }

@@ -25,6 +25,7 @@ struct Hotrack: AsyncParsableCommand {
       LoadCommand.self,
       ProfilesCommand.self,
       BenchCommand.self,
+      StoreCommand.self,
     ]
   )
 }

@@ -1,0 +1,220 @@
+import Foundation
+import Glibc
+import Paxos
+import SegmentLog
+import StoreClient
+import StoreProtocol
+import StoreState
+import Testing
+
+/// Nodes as processes, and what may happen to them under load: nothing that was acknowledged is
+/// lost, and what the clients have seen is linearizable.
+@Suite(.serialized) struct ProcessTests {
+  @Test func servesRequests() async throws {
+    let cell = try ProcessCell()
+    try cell.startAll(isNew: true)
+    let client = try cell.client()
+    func propose(_ transaction: Transaction) async throws -> Response {
+      try await client.propose(Command(.transaction(transaction)), group: "g").response
+    }
+    _ = try await propose(.put([1], [10]))
+    _ = try await propose(.put([2], [20]))
+    let swap = try await propose(.compareAndSwap([1], expected: [99], value: [11]))
+    guard case .transaction(false, let results, _) = swap,
+      case .range(let found, _)? = results.first
+    else {
+      Issue.record("\(swap)")
+      return
+    }
+    #expect(found.map(\.value) == [[10]])
+    _ = try await propose(.delete([2]))
+    for mode in [ReadMode.linearizable, .boundedStale(1_000_000_000)] {
+      let read = try await client.read(.range(.all, limit: nil), group: "g", mode)
+      guard case .range(let pairs, false, 3) = read.answer else {
+        Issue.record("\(read)")
+        continue
+      }
+      #expect(pairs.map(\.key) == [[1]])
+    }
+    // All nodes answer for themselves, and have the same.
+    var digests: Set<UInt64> = []
+    for endpoint in cell.endpoints {
+      let status = try await client.status(of: endpoint)
+      #expect(!status.isRecovering && status.peers.count == 2)
+      var image = try await client.image(of: "g", at: endpoint)
+      for _ in 0..<100 {
+        if image?.snapshot.chosen == 4 { break }
+        try await Task.sleep(for: .milliseconds(20))
+        image = try await client.image(of: "g", at: endpoint)
+      }
+      digests.insert(try #require(image).snapshot.state.digest)
+      let groups = try await client.groups(at: endpoint)
+      #expect(groups == ["g"])
+    }
+    #expect(digests.count == 1)
+    await client.close()
+  }
+
+  @Test func tellsWatchersEverything() async throws {
+    let cell = try ProcessCell()
+    try cell.startAll(isNew: true)
+    let client = try cell.client()
+    _ = try await client.propose(Command(.transaction(.put([1], [0]))), group: "g")
+    let events = client.watch(KeyRange(prefix: [1]), group: "g", after: 1)
+    let writer = Task {
+      for value in 1...60 as ClosedRange<UInt8> {
+        _ = try await client.propose(Command(.transaction(.put([1], [value]))), group: "g")
+        if value == 30 {
+          // The node that tells it all may be this one, or be told by it.
+          cell.signal(0, SIGKILL)
+          try cell.start(0)
+        }
+      }
+    }
+    var seen: [UInt8] = []
+    for try await case .changes(let changes, _) in events {
+      seen += changes.map { $0.pair.value[0] }
+      if seen.count >= 60 { break }
+    }
+    #expect(seen == Array(1...60))
+    try await writer.value
+    await client.close()
+  }
+
+  @Test func endsLeases() async throws {
+    let cell = try ProcessCell()
+    try cell.startAll(isNew: true)
+    let client = try cell.client()
+    let grant = try await client.propose(
+      Command(.grantLease(timeToLive: 400_000_000)), group: "g")
+    guard case .lease(let lease) = grant.response else {
+      Issue.record("\(grant)")
+      return
+    }
+    _ = try await client.propose(Command(.transaction(.put([1], [1], lease: lease))), group: "g")
+    var isThere = true
+    for _ in 0..<200 where isThere {
+      try await Task.sleep(for: .milliseconds(20))
+      let read = try await client.read(.range(KeyRange([1]), limit: nil), group: "g")
+      if case .range(let pairs, _, _) = read.answer { isThere = !pairs.isEmpty }
+    }
+    #expect(!isThere)
+    await client.close()
+  }
+
+  @Test func outlivesKilledNodes() async throws {
+    let cell = try ProcessCell()
+    try cell.startAll(isNew: true)
+    let client = try cell.client(timeout: 2_000)
+    let load = RecordedLoad(client)
+    #expect(await load.waitForMore(200))
+    for node in 0..<3 {
+      cell.signal(node, SIGKILL)
+      #expect(await load.waitForMore(100), "node \(node) is down")
+      try cell.start(node)
+      #expect(await load.waitForMore(100), "node \(node) is back")
+    }
+    // All at once.
+    for node in 0..<3 { cell.signal(node, SIGKILL) }
+    try cell.startAll()
+    #expect(await load.waitForMore(100))
+    await load.finish()
+    await client.close()
+  }
+
+  @Test func outlivesAPause() async throws {
+    let cell = try ProcessCell()
+    try cell.startAll(isNew: true)
+    let client = try cell.client(timeout: 1_000)
+    let load = RecordedLoad(client)
+    for node in 0..<3 {
+      cell.signal(node, SIGSTOP)
+      try await Task.sleep(for: .milliseconds(300))
+      cell.signal(node, SIGCONT)
+      #expect(await load.waitForMore(100))
+    }
+    await load.finish()
+    await client.close()
+  }
+
+  @Test func outlivesALostDisk() async throws {
+    let cell = try ProcessCell()
+    try cell.startAll(isNew: true)
+    let client = try cell.client(timeout: 2_000)
+    let load = RecordedLoad(client)
+    #expect(await load.waitForMore(200))
+    cell.signal(2, SIGKILL)
+    try FileManager.default.removeItem(atPath: cell.data(2))
+    try cell.start(2)
+    #expect(await load.waitForMore(300))
+    // It votes again: without another node, a quorum needs it.
+    try await recovered(2, of: cell, client, groups: 3)
+    cell.signal(0, SIGKILL)
+    #expect(await load.waitForMore(100))
+    await load.finish()
+    await client.close()
+  }
+
+  @Test func outlivesADamagedLog() async throws {
+    let cell = try ProcessCell()
+    try cell.startAll(isNew: true)
+    let client = try cell.client(timeout: 2_000)
+    let load = RecordedLoad(client)
+    #expect(await load.waitForMore(200))
+    cell.signal(1, SIGKILL)
+    let segment = cell.data(1) + "/votes/0000000000000001.segment"
+    var bytes = Array(try Data(contentsOf: URL(fileURLWithPath: segment)))
+    bytes[20 * 512 + 100] ^= 1
+    try Data(bytes).write(to: URL(fileURLWithPath: segment))
+    try cell.start(1)
+    let status = try await client.status(of: cell.endpoints[1])
+    #expect(status.isRecovering)
+    #expect(await load.waitForMore(300))
+    try await recovered(1, of: cell, client, groups: 3)
+    cell.signal(2, SIGKILL)
+    #expect(await load.waitForMore(100))
+    await load.finish()
+    await client.close()
+  }
+
+  /// Old segments go when their objects are stored, and a node that starts has everything.
+  @Test func storesObjectsAndDropsSegments() async throws {
+    let cell = try ProcessCell()
+    try cell.startAll(isNew: true)
+    let client = try cell.client()
+    let value = [UInt8](repeating: 7, count: 100_000)
+    for number in 0..<80 as Range<UInt8> {
+      _ = try await client.propose(
+        Command(.transaction(.put([number % 5], value + [number]))), group: "g\(number % 4)")
+    }
+    var first: UInt64 = 1
+    for _ in 0..<200 where first == 1 {
+      try await Task.sleep(for: .milliseconds(20))
+      let names = try LocalFiles().names(in: cell.data(0) + "/votes")
+      first = names.compactMap { UInt64($0.prefix(16), radix: 16) }.min() ?? 1
+    }
+    #expect(first > 1)
+    for node in 0..<3 { cell.signal(node, SIGKILL) }
+    try cell.startAll()
+    for group in 0..<4 as Range<UInt8> {
+      let read = try await client.read(.range(.all, limit: nil), group: "g\(group)")
+      guard case .range(let pairs, _, let revision) = read.answer else { continue }
+      #expect(revision == 20)
+      #expect(pairs.count == 5)
+      #expect(pairs.allSatisfy { $0.version == 4 && $0.value.count == 100_001 })
+    }
+    await client.close()
+  }
+
+  private func recovered(
+    _ node: Int, of cell: ProcessCell, _ client: StoreClient, groups: UInt64
+  ) async throws {
+    for _ in 0..<500 {
+      let status = try await client.status(of: cell.endpoints[node])
+      let count = status.figures.first { $0.name == "groups_recovered" }?.value ?? 0
+      if count >= groups { return }
+      try await Task.sleep(for: .milliseconds(20))
+    }
+    Issue.record("node \(node) does not recover")
+  }
+}

@@ -1,0 +1,137 @@
+import Linearizability
+import Paxos
+import Sockets
+import StoreClient
+import StoreState
+import Synchronization
+import Testing
+
+/// Clients that put, delete, compare-and-set and read a few keys in several groups, and write down
+/// what they were told.
+final class RecordedLoad: Sendable {
+  private let client: StoreClient
+  private let history = Mutex(History())
+  private let acknowledged = Mutex(0)
+  private let isOver = Mutex(false)
+  private let tasks = Mutex<[Task<Void, Never>]>([])
+
+  init(_ client: StoreClient, clients: Int = 8, groups: Int = 3, keys: Int = 2) {
+    self.client = client
+    tasks.withLock { tasks in
+      for number in 0..<clients {
+        tasks.append(Task { await self.run(number, groups: groups, keys: keys) })
+      }
+    }
+  }
+
+  /// Requests that have been answered.
+  var count: Int { acknowledged.withLock { $0 } }
+
+  /// Waits until so many more requests have been answered; false: not within 20 seconds.
+  func waitForMore(_ more: Int) async -> Bool {
+    let goal = count + more
+    let end = MonotonicClock.now + 20_000_000_000
+    while count < goal {
+      guard MonotonicClock.now < end else { return false }
+      try? await Task.sleep(for: .milliseconds(2))
+    }
+    return true
+  }
+
+  /// Ends the load, and checks what the clients have seen.
+  func finish() async {
+    isOver.withLock { $0 = true }
+    for task in tasks.withLock({ $0 }) { await task.value }
+    let history = history.withLock { $0 }
+    let report = LinearizabilityChecker(stepLimit: 5_000_000).check(history)
+    if case .notLinearizable(let violation) = report.verdict {
+      let lines = violation.operations.prefix(20).map { "\n  " + history.description(of: $0) }
+      Issue.record("no order explains \(violation.key):\(lines.joined())")
+    }
+    #expect(history.operations.count > 50)
+  }
+
+  private func run(_ number: Int, groups: Int, keys: Int) async {
+    var sequence: UInt64 = 0
+    var random = UInt64(number) &* 0x9e37_79b9_7f4a_7c15 | 1
+    func next(_ bound: Int) -> Int {
+      random ^= random << 13
+      random ^= random >> 7
+      random ^= random << 17
+      return Int(random % UInt64(bound))
+    }
+    while !isOver.withLock({ $0 }) {
+      sequence += 1
+      let group = "group-\(next(groups))"
+      let key = "key-\(next(keys))"
+      let value = "\(number).\(sequence)"
+      switch next(10) {
+      case 0...4: await write(number, sequence, group, key, value, .always)
+      case 5: await write(number, sequence, group, key, nil, .always)
+      case 6: await write(number, sequence, group, key, value, .holds(nil))
+      default: await read(number, sequence, group, key)
+      }
+    }
+  }
+
+  private func write(
+    _ number: Int, _ sequence: UInt64, _ group: String, _ key: String, _ value: String?,
+    _ condition: HistoryOperation.Condition
+  ) async {
+    let bytes = Array(key.utf8)
+    let transaction: Transaction
+    switch (value, condition) {
+    case (nil, _): transaction = .delete(bytes)
+    case (let value?, .always): transaction = .put(bytes, Array(value.utf8))
+    case (let value?, .holds(let expected)):
+      transaction = .compareAndSwap(
+        bytes, expected: expected.map { Array($0.utf8) }, value: Array(value.utf8))
+    }
+    let invoked = Int64(MonotonicClock.now)
+    var outcome = HistoryOperation.Outcome.ok
+    do throws(StoreClientError) {
+      let change = try await client.propose(Command(.transaction(transaction)), group: group)
+      if case .transaction(false, _, _) = change.response { outcome = .unequal }
+    } catch {
+      outcome = error == .outcomeUnknown ? .unknown : .failed
+    }
+    note(
+      number, sequence, value == nil ? .delete : .set, group + "/" + key, value, condition, invoked,
+      outcome)
+  }
+
+  private func read(_ number: Int, _ sequence: UInt64, _ group: String, _ key: String) async {
+    let invoked = Int64(MonotonicClock.now)
+    var outcome = HistoryOperation.Outcome.failed
+    var value: String?
+    do throws(StoreClientError) {
+      let read = try await client.read(.range(KeyRange(Array(key.utf8)), limit: nil), group: group)
+      if case .range(let pairs, _, _) = read.answer {
+        value = pairs.first.map { String(decoding: $0.value, as: UTF8.self) }
+        outcome = value == nil ? .notFound : .ok
+      }
+    } catch {}
+    note(number, sequence, .get, group + "/" + key, value, .always, invoked, outcome)
+  }
+
+  private func note(
+    _ number: Int, _ sequence: UInt64, _ kind: HistoryOperation.Kind, _ key: String,
+    _ value: String?, _ condition: HistoryOperation.Condition, _ invoked: Int64,
+    _ outcome: HistoryOperation.Outcome
+  ) {
+    let returned = Int64(MonotonicClock.now)
+    if outcome.isCertain { acknowledged.withLock { $0 += 1 } }
+    let problem: HistoryError? = history.withLock { history in
+      do throws(HistoryError) {
+        try history.append(
+          client: UInt64(number), sequence: sequence, kind: kind, key: key, value: value,
+          condition: condition, version: 0, invoked: invoked, returned: returned,
+          outcome: outcome)
+        return nil
+      } catch {
+        return error
+      }
+    }
+    if let problem { Issue.record("\(problem)") }
+  }
+}
