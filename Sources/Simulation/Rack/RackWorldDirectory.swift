@@ -150,7 +150,9 @@ extension RackWorld {
   }
 
   private func sample(_ datagram: [UInt8]) {
-    guard scenario.isAutomatic, watch.takesSample(), let message = try? Message(datagram: datagram)
+    // HELLO has no key.
+    guard scenario.isAutomatic, watch.takesSample(),
+      let message = try? Message(datagram: datagram), !message.key.isEmpty
     else { return }
     give(
       .sample(
