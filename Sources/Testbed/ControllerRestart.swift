@@ -14,10 +14,18 @@ package enum ControllerChange: String, Sendable, CaseIterable, Codable {
 extension Testbed {
   /// Takes away the data plane that its controllers have left for their successors, if there is one.
   static func removeDataPlane(of name: String) throws(TestbedError) {
-    do throws(DataPlaneError) {
-      if PinDirectory.exists(rack: name) { try PinDirectory(rack: name).remove() }
-    } catch {
-      throw .run("\(error)")
+    // A killed process is a zombie as soon as its first thread has ended; the others may hold its
+    // files for a while.
+    let limit = ContinuousClock.now + .seconds(5)
+    while PinDirectory.exists(rack: name) {
+      do throws(DataPlaneError) {
+        return try PinDirectory(rack: name).remove()
+      } catch {
+        guard case .pinsTaken = error, ContinuousClock.now < limit else {
+          throw .run("\(error)")
+        }
+        usleep(5_000)
+      }
     }
   }
 
