@@ -204,7 +204,7 @@ DIRECTORY_INLINE __u32 directory_find(DIRECTORY *d, __u64 key_hash, struct direc
 
 /* A copy set for a write: `copies` servers in a row, from a place that moves with the version. */
 DIRECTORY_INLINE __u32 directory_copy_targets(__u32 copies, __u32 server, __u64 version,
-                                              __u32 server_count, __u32 alive) {
+                                              __u32 server_count, __u32 receivers) {
   __u64 row;
   __u32 start;
 
@@ -216,7 +216,7 @@ DIRECTORY_INLINE __u32 directory_copy_targets(__u32 copies, __u32 server, __u64 
   row = ((1ull << (copies & 63)) - 1) << (start & 31);
   row |= row >> (server_count & 63);
   row &= (1ull << (server_count & 63)) - 1;
-  return (__u32)row & alive & ~(1u << (server & 31));
+  return (__u32)row & receivers & ~(1u << (server & 31));
 }
 
 DIRECTORY_INLINE void directory_answer(struct directory_decision *decision, __u8 status,
@@ -333,7 +333,8 @@ DIRECTORY_INLINE void directory_on_request(DIRECTORY *d, const struct directory_
     directory_answer(decision, HOTRACK_FROZEN, COUNTER_FROZEN_ENTRY);
     return;
   }
-  if (DIRECTORY_READ(slot->moving) && mode != DIRECTORY_HOT) {
+  /* Before its home: a slot that has moved is seen as frozen or at its new home. */
+  if (DIRECTORY_READ_ACQUIRE(slot->moving) && mode != DIRECTORY_HOT) {
     directory_answer(decision, HOTRACK_FROZEN, COUNTER_FROZEN_SLOT);
     return;
   }
@@ -355,7 +356,7 @@ DIRECTORY_INLINE void directory_on_request(DIRECTORY *d, const struct directory_
     if (decision->action == DIRECTORY_STEER)
       decision->copy_targets = directory_copy_targets(
           DIRECTORY_READ(place.detail->copies), decision->server, decision->version,
-          control->server_count, DIRECTORY_READ(control->alive));
+          control->server_count, DIRECTORY_READ(control->alive) & ~DIRECTORY_READ(control->spared));
     return;
   }
   directory_steer(d, control, DIRECTORY_READ(slot->home),
@@ -506,7 +507,7 @@ DIRECTORY_INLINE void directory_on_report(DIRECTORY *d, const struct directory_r
  * Who gets a copy of a hot key: the server it names or the one half the rack away from it,
  * whichever has less load, among those that live and lack the version. The copies of one write name
  * servers in a row, and are exchanged only if that is at most half of the rack, so that no two of
- * them meet.
+ * them meet. A spared server gets none.
  *
  * HOTRACK_NO_SERVER: nobody lacks it. Such a copy is as good as lost, and spares a server the work.
  */
@@ -530,7 +531,7 @@ DIRECTORY_INLINE __u32 directory_choose_copy_target(DIRECTORY *d, struct directo
     candidates &= ~directory_word_set(word);
   if (!candidates)
     return HOTRACK_NO_SERVER;
-  candidates &= DIRECTORY_READ(control->alive);
+  candidates &= DIRECTORY_READ(control->alive) & ~DIRECTORY_READ(control->spared);
   if (!(candidates & (1u << other)))
     return named;
   if (!(candidates & (1u << (named & 31))))
@@ -541,9 +542,10 @@ DIRECTORY_INLINE __u32 directory_choose_copy_target(DIRECTORY *d, struct directo
 }
 
 /*
- * Decides a COPY from server to server. The caller has checked where it came from.
- * `copy_targets` names exactly one server; the generation of the sender's order is kept. While the
- * key is hot, another server may do as well; in a transition it is the home server that needs it.
+ * Decides a COPY, or what belongs to the move of a slot, from server to server. The caller has
+ * checked where it came from. `copy_targets` names exactly one server; the generation of the
+ * sender's order is kept. While the key is hot, another server may do as well for a COPY; in a
+ * transition it is the home server that needs it.
  */
 DIRECTORY_INLINE void directory_on_copy(DIRECTORY *d, const struct directory_report *report,
                                         __u32 copy_targets, struct directory_decision *decision) {
@@ -562,6 +564,12 @@ DIRECTORY_INLINE void directory_on_copy(DIRECTORY *d, const struct directory_rep
     return;
   }
   target = directory_select(copy_targets, 0);
+  if (report->operation != HOTRACK_COPY) {
+    directory_steer(d, control, target, COUNTER_SLOT_COPY, decision);
+    if (decision->action != DIRECTORY_STEER)
+      directory_drop(decision, COUNTER_DROP_COPY_TARGET_DEAD);
+    return;
+  }
   directory_find(d, report->key_hash, &place);
   if (place.detail && DIRECTORY_READ_ACQUIRE(place.detail->mode) == DIRECTORY_HOT) {
     target = directory_choose_copy_target(d, control, &place, report, target);

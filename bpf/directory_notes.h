@@ -51,7 +51,7 @@ struct directory_notes {
   __u32 losing;          /* bit per server whose loss is being dealt with */
   __u32 away;            /* bit per server that is waited for: it will have what it had */
   __u32 durable;         /* bit per server whose state outlives its process */
-  __u32 reserved;
+  __u32 moving;          /* bit per server that slots move from or to */
   struct directory_ban bans[DIRECTORY_BANS];
 };
 

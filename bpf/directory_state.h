@@ -90,7 +90,9 @@ struct directory_control {
   __u32 window;          /* versions that a state word can count: at most 2^30 */
   __u32 sample_interval; /* one of so many requests is sampled; 0: none */
   __u32 choice;          /* enum directory_choice */
-  __u8 reserved[24];
+  __u32 spared;          /* bit per server that gets no copies of hot keys */
+  __u32 drained; /* bit per server that is to take no part, for the controller's successor */
+  __u8 reserved[16];
   __u64 next_version; /* alone in its cache line: every write changes it */
   __u8 reserved2[56];
 };
@@ -109,6 +111,7 @@ _Static_assert(sizeof(struct directory_control) == 2 * DIRECTORY_CACHE_LINE, "tw
   X(CHAIN_FORWARD, "chain_forward")                                                               \
   X(COPY, "copy")                                                                                 \
   X(COPY_UNNEEDED, "copy_unneeded") /* outdated, or nobody lacks it: not sent on */               \
+  X(SLOT_COPY, "slot_copy")         /* of the move of a slot, both ways */                        \
   X(COPY_ACK, "copy_ack")                                                                         \
   X(CONTROL, "control") /* a server's answer to us */                                             \
   X(FROZEN_ENTRY, "frozen_entry")                                                                 \

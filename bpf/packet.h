@@ -190,12 +190,12 @@ DIRECTORY_INLINE void packet_copy_mac(__u8 *to, const __u8 *from) {
 
 /* Only servers send these. */
 DIRECTORY_INLINE int packet_is_servers_speech(const struct hotrack_header *h) {
-  return (h->flags & RACK_SWAP16(HOTRACK_FLAG_REPLY)) || h->operation == HOTRACK_COPY ||
-         h->operation == HOTRACK_COPY_ACK || rack_is_to_controller(h->operation);
+  return (h->flags & RACK_SWAP16(HOTRACK_FLAG_REPLY)) || rack_is_between_servers(h->operation) ||
+         rack_is_to_controller(h->operation);
 }
 
 /*
- * A server's replies go to clients (in one-arm mode by way of the rack), its COPY, COPY_ACK and
+ * A server's replies go to clients (in one-arm mode by way of the rack), its copies and
  * forwards to the rack, the rest to us.
  */
 DIRECTORY_INLINE int packet_may_go(PLANE *plane, const struct hotrack_header *h,
@@ -205,9 +205,8 @@ DIRECTORY_INLINE int packet_may_go(PLANE *plane, const struct hotrack_header *h,
 
   if (rack_is_to_controller(h->operation))
     return to == PACKET_TO_CONTROL;
-  return to == (is_reply && h->operation != HOTRACK_COPY && h->operation != HOTRACK_COPY_ACK
-                    ? PACKET_ELSEWHERE
-                    : PACKET_TO_RACK);
+  return to ==
+         (is_reply && !rack_is_between_servers(h->operation) ? PACKET_ELSEWHERE : PACKET_TO_RACK);
 }
 
 /* Who sent it: decided by where it came from, never by what it says of itself. */

@@ -56,6 +56,9 @@ enum hotrack_operation {
   HOTRACK_COPY_ACK = 17,   /* server to the directory; ends there */
   HOTRACK_COPY_ORDER = 18, /* controller to server: send copies of your value */
 
+  HOTRACK_SLOT_COPY = 19, /* server to server, through the directory: what a moving slot holds */
+  HOTRACK_SLOT_COPY_ACK = 20, /* its answer, through the directory too */
+
   HOTRACK_FENCE = 24, /* controller to server; the answers go back to the controller */
   HOTRACK_FENCE_ACK = 25,
   HOTRACK_SYNC = 26,
@@ -69,6 +72,10 @@ enum hotrack_operation {
   HOTRACK_PROBE_ACK = 33,
   HOTRACK_ADMIT = 34,
   HOTRACK_ADMIT_ACK = 35,
+
+  HOTRACK_SLOTS_MOVE = 36, /* controller to the old and the new home of slots: one step of a move */
+  HOTRACK_SLOTS_MOVE_ACK = 37,
+
   HOTRACK_LEARN = 38, /* what do you have from the epoch before this one? */
   HOTRACK_LEARN_ACK = 39,
   HOTRACK_RENEW = 40, /* the rack has gone on without you: drop everything, begin anew */
@@ -102,7 +109,7 @@ enum hotrack_status {
 #define HOTRACK_FLAG_NOT_HOLDER 0x0008 /* the sender stores less than this version */
 #define HOTRACK_FLAG_TOMBSTONE  0x0010 /* this version of the key is a delete */
 #define HOTRACK_FLAG_RETRY      0x0020 /* not the first attempt; informative */
-#define HOTRACK_FLAG_LOST       0x0040 /* in SYNC: no living server has the newest value */
+#define HOTRACK_FLAG_LOST       0x0040 /* in SYNC, SLOT_COPY: no server has the newest value */
 
 /*
  * The first 48 bytes are all that the directory writes in switch mode; in one-arm mode it writes
@@ -201,6 +208,42 @@ struct hotrack_learn_body {
   __be64 loss_generation;  /* the newest loss that it knows of; 0: none */
 } __attribute__((packed));
 _Static_assert(sizeof(struct hotrack_learn_body) == 24, "learn body length");
+
+/* What a SLOTS_MOVE asks for; docs/protocol.md has the order. */
+enum hotrack_move_step {
+  HOTRACK_MOVE_RECEIVE = 1, /* new home: drop what is left over, then take SLOT_COPY */
+  HOTRACK_MOVE_SEND = 2,    /* old home: send on */
+  HOTRACK_MOVE_FENCE = 3,   /* old home: refuse writes of before; send what is left, and sessions */
+  HOTRACK_MOVE_TAKE = 4,    /* new home: the slots are yours */
+  HOTRACK_MOVE_LEAVE = 5,   /* old home: they are yours no more */
+  HOTRACK_MOVE_CANCEL = 6,  /* both: as if nothing had been */
+};
+
+/* SLOTS_MOVE carries `runs` of hotrack_slot_run, then `hashes` key hashes that have an entry. */
+struct hotrack_move_body {
+  __u8 step; /* enum hotrack_move_step */
+  __u8 peer; /* the other server */
+  __be16 runs;
+  __be16 hashes;
+  __be16 credit;          /* so many messages may be sent by this order */
+  __be64 move;            /* the number of the move: the generation that it began with */
+  __be64 resend_to;       /* what was last sent by an order up to this one is sent again */
+  __be64 evicted_birth;   /* with TAKE: of clients whose session the old home has evicted */
+  __be64 loss_generation; /* with TAKE: unseen writes first sent below it are ambiguous */
+} __attribute__((packed));
+_Static_assert(sizeof(struct hotrack_move_body) == 40, "move body length");
+
+/* The value of a SLOTS_MOVE_ACK; then hotrack_slot_run of slots of which values were lost. */
+struct hotrack_move_ack_body {
+  __be64 move;
+  __be64 sent;            /* messages that the new home has acknowledged */
+  __be64 evicted_birth;   /* as above, from the old home */
+  __be64 loss_generation; /* as above */
+  __be32 waiting;         /* messages that wait, or are not acknowledged yet */
+  __u8 scanned;           /* everything that is stored has been looked at */
+  __u8 reserved[3];
+} __attribute__((packed));
+_Static_assert(sizeof(struct hotrack_move_ack_body) == 40, "move answer body length");
 
 /* The value of a PROBE_ACK: totals since the server's start, and what it says of its storage. */
 struct hotrack_probe_body {

@@ -106,6 +106,8 @@ __u64 hotrack_plane_identity(void) {
   FIELD(directory_control, window);
   FIELD(directory_control, sample_interval);
   FIELD(directory_control, choice);
+  FIELD(directory_control, spared);
+  FIELD(directory_control, drained);
   FIELD(directory_control, reserved);
   FIELD(directory_control, next_version);
   FIELD(directory_control, reserved2);
@@ -149,7 +151,9 @@ __u64 hotrack_plane_identity(void) {
   FIELD(directory_notes, layout);
   FIELD(directory_notes, loss_generation);
   FIELD(directory_notes, losing);
-  FIELD(directory_notes, reserved);
+  FIELD(directory_notes, away);
+  FIELD(directory_notes, durable);
+  FIELD(directory_notes, moving);
   FIELD(directory_notes, bans);
   return identity;
 }

@@ -27,6 +27,19 @@ public struct PolicySettings: Sendable, Equatable {
   /// `choice`: how reads of a hot key are spread over the servers that hold it; "load", the less
   /// loaded of two, or "round-robin".
   public var choice: Choice?
+  /// `rebalance`; false: slots move from a living server to another only when one is drained.
+  public var rebalance: Bool?
+  /// `moved_keys_per_second`: that the moves of slots may send from server to server, at most.
+  public var movedKeysPerSecond: Double?
+  /// `slow_probe_ms`: a server whose probes take so long, and four times as long as those of the
+  /// others, is slow: load moves away from it. 0: no server counts as slow.
+  public var slowProbeMilliseconds: Int?
+  /// `slow_load`: so is one at which so many requests wait, and four times as many as elsewhere.
+  public var slowLoad: Double?
+  /// `slow_after_ms`: so long without a break until a server counts as slow.
+  public var slowAfterMilliseconds: Int?
+  /// `slow_recovery_ms`: so long below half of that until load comes back.
+  public var slowRecoveryMilliseconds: Int?
   /// `samples_per_second` that the data plane is asked for, at most.
   public var samplesPerSecond: Double?
   /// `watched_keys`: whose rate is estimated at the same time.
@@ -70,6 +83,12 @@ public struct PolicySettings: Sendable, Equatable {
     choice = reader.string(
       "choice", Choice.allCases.map(\.description).joined(separator: " or ")
     ) { Choice(rawValue: $0) != nil }.flatMap { Choice(rawValue: $0) }
+    rebalance = reader.bool("rebalance")
+    movedKeysPerSecond = reader.number("moved_keys_per_second", 1...10_000_000)
+    slowProbeMilliseconds = reader.integer("slow_probe_ms", 0...60_000)
+    slowLoad = reader.number("slow_load", 1...65_535)
+    slowAfterMilliseconds = reader.integer("slow_after_ms", 10...3_600_000)
+    slowRecoveryMilliseconds = reader.integer("slow_recovery_ms", 10...3_600_000)
     samplesPerSecond = reader.number("samples_per_second", 1...10_000_000)
     watchedKeys = reader.integer("watched_keys", 16...1_000_000)
     probeMilliseconds = reader.integer("probe_ms", 1...60_000)
@@ -94,7 +113,10 @@ public struct PolicySettings: Sendable, Equatable {
       ("minimum_rate", minimumRate), ("minimum_stay_ms", minimumStayMilliseconds),
       ("interval_ms", intervalMilliseconds), ("moves_per_second", movesPerSecond),
       ("moves_burst", movesBurst),
-      ("copies_max", copiesMax), ("choice", choice), ("samples_per_second", samplesPerSecond),
+      ("copies_max", copiesMax), ("choice", choice), ("rebalance", rebalance),
+      ("moved_keys_per_second", movedKeysPerSecond), ("slow_probe_ms", slowProbeMilliseconds),
+      ("slow_load", slowLoad), ("slow_after_ms", slowAfterMilliseconds),
+      ("slow_recovery_ms", slowRecoveryMilliseconds), ("samples_per_second", samplesPerSecond),
       ("watched_keys", watchedKeys), ("probe_ms", probeMilliseconds),
       ("server_timeout_ms", serverTimeoutMilliseconds),
       ("return_timeout_ms", returnTimeoutMilliseconds),

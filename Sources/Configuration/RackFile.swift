@@ -12,15 +12,19 @@ public struct RackFile: Sendable, Equatable {
     public var interface: String
     /// nil: what the directory host's kernel has learnt for its address.
     public var mac: MACAddress?
+    /// It takes no part until it is added with `hotrack servers add`.
+    public var isDrained: Bool
 
     public init(
-      number: Int, address: IPv4Address, port: UInt16, interface: String, mac: MACAddress?
+      number: Int, address: IPv4Address, port: UInt16, interface: String, mac: MACAddress?,
+      isDrained: Bool = false
     ) {
       self.number = number
       self.address = address
       self.port = port
       self.interface = interface
       self.mac = mac
+      self.isDrained = isDrained
     }
   }
 
@@ -131,6 +135,9 @@ public struct RackFile: Sendable, Equatable {
 
   /// What must hold between servers, and between them and the interfaces.
   private func checkServers(_ readers: [TableReader]) {
+    if !servers.isEmpty, servers.allSatisfy(\.isDrained) {
+      readers[0].wrong("drained", shown: "true", "false for one server at least")
+    }
     for (index, (server, reader)) in zip(servers, readers).enumerated() {
       let earlier = servers[..<index]
       if server.number >= 0, let twin = earlier.firstIndex(where: { $0.number == server.number }) {
@@ -183,6 +190,7 @@ public struct RackFile: Sendable, Equatable {
         "interface = \"\(server.interface)\"",
       ]
       if let mac = server.mac { lines.append("mac = \"\(mac)\"") }
+      if server.isDrained { lines.append("drained = true") }
     }
     return lines.joined(separator: "\n") + "\n"
   }
@@ -206,6 +214,7 @@ extension RackFile.Server {
       }
       return mac
     }
+    isDrained = reader.bool("drained") ?? false
     reader.finish()
   }
 }

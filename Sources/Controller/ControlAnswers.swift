@@ -27,7 +27,18 @@ extension ControllerLoop {
         try order(.promote(keyHash: hash(key), key: key))
       case .demote: try order(.demote(keyHash: hash(try request.keyBytes())))
       case .retarget: try order(.retarget(keyHash: hash(try request.keyBytes())))
+      case .moves:
+        let since = request.since ?? 0
+        answer.moves = moves.moves.filter { $0.number > since }.suffix(try limit(request))
       case .demoteAll: try order(.demoteAll)
+      case .drain:
+        let number = try server(request)
+        guard core.mayDrain(number) else {
+          throw ControlProblem(
+            "server \(number) is the last one that could serve: add another one first")
+        }
+        try order(.drain(number))
+      case .add: try order(.add(try server(request)))
       case .floor: try order(.floor)
       case .automatic:
         guard let on = request.on else { throw ControlProblem("automatic needs on") }
@@ -43,6 +54,17 @@ extension ControllerLoop {
     let limit = request.limit ?? 1000
     guard limit >= 0 else { throw ControlProblem("limit is less than 0") }
     return limit
+  }
+
+  private func server(_ request: ControlRequest) throws(ControlProblem) -> UInt8 {
+    guard let server = request.server else {
+      throw ControlProblem("\(request.command.rawValue) needs server")
+    }
+    guard let number = options.servers.map(\.number).first(where: { Int($0) == server }) else {
+      let numbers = options.servers.map { String($0.number) }.joined(separator: ", ")
+      throw ControlProblem("there is no server \(server) in the rack file; there are \(numbers)")
+    }
+    return number
   }
 
   private func hash(_ key: [UInt8]) -> UInt64 { KeyHash.of(key, seed: options.hashSeed) }
@@ -67,7 +89,11 @@ extension ControllerLoop {
       generation: state.generation, serving: state.serving, automatic: state.automatic,
       quiet: core.isQuiet, rate: state.rate, sampleInterval: state.sampleInterval,
       hotKeys: state.keys.count, inTransition: state.inTransition, movingSlots: state.movingSlots,
-      takeOver: state.takeOver, serversAlive: state.servers.count { $0.phase == .alive },
+      takeOver: state.takeOver,
+      slotMove: state.slotMove,
+      slotsToMove: state.servers.reduce(0) { $0 + max(0, $1.slots - $1.slotsGoal) },
+      slotsFrozenMaxUs: moves.frozenMax / 1000,
+      serversAlive: state.servers.count { $0.phase == .alive || $0.phase == .draining },
       servers: state.servers.count,
       interfaces: Dictionary(
         plane.attachModes().map { ($0.interface, $0.mode?.rawValue ?? "detached") },
@@ -97,7 +123,9 @@ extension ControllerLoop {
         number: server.number,
         address: endpoints.first { $0.number == server.number }?.endpoint.description ?? "",
         phase: server.phase, incarnation: hexadecimal(server.incarnation), load: server.load,
-        assumedLoad: plane.memory.load(ofServer: number), slots: server.slots, keys: server.keys,
+        assumedLoad: plane.memory.load(ofServer: number), slots: server.slots,
+        slotsGoal: server.slotsGoal, weight: server.weight, probeUs: server.roundTrip / 1000,
+        keys: server.keys,
         readRate: rates.rate(4 * number), writeRate: rates.rate(4 * number + 1),
         copyRate: rates.rate(4 * number + 2), replyRate: rates.rate(4 * number + 3),
         reads: counts[4 * number], writes: counts[4 * number + 1],

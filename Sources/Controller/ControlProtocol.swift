@@ -6,8 +6,8 @@ internal import Wire
 public struct ControlRequest: Sendable, Equatable, Codable {
   /// What may be asked for.
   public enum Command: String, Sendable, Codable, CaseIterable {
-    case status, keys, servers, counters, events, promotions
-    case promote, demote, retarget, floor, automatic
+    case status, keys, servers, counters, events, promotions, moves
+    case promote, demote, retarget, floor, automatic, drain, add
     case demoteAll = "demote_all"
   }
 
@@ -18,20 +18,23 @@ public struct ControlRequest: Sendable, Equatable, Codable {
   public var keyHex: String?
   /// With `automatic`: whether the policy promotes and demotes by itself.
   public var on: Bool?
-  /// With `events` and `promotions`: only those with a greater number.
+  /// With `drain` and `add`: the number of the server.
+  public var server: Int?
+  /// With `events`, `promotions` and `moves`: only those with a greater number.
   public var since: UInt64?
-  /// With `keys`, `events` and `promotions`: so many at most; 1,000 unless given.
+  /// With `keys`, `events`, `promotions` and `moves`: so many at most; 1,000 unless given.
   public var limit: Int?
 
   /// A request for this, with the fields that it needs.
   public init(
     _ command: Command, key: String? = nil, keyHex: String? = nil, on: Bool? = nil,
-    since: UInt64? = nil, limit: Int? = nil
+    server: Int? = nil, since: UInt64? = nil, limit: Int? = nil
   ) {
     self.command = command
     self.key = key
     self.keyHex = keyHex
     self.on = on
+    self.server = server
     self.since = since
     self.limit = limit
   }
@@ -122,6 +125,7 @@ public struct ControlAnswer: Sendable, Equatable, Codable {
   public var counters: [String: UInt64]?
   public var events: [ControlEvent]?
   public var promotions: [ControlPromotion]?
+  public var moves: [ControlSlotMove]?
 
   static let done = ControlAnswer(ok: true)
 
@@ -172,9 +176,16 @@ public struct ControlStatus: Sendable, Equatable, Codable {
   public var hotKeys: Int
   /// Keys whose transition is under way.
   public var inTransition: Int
+  /// The slots of lost servers are given to others.
   public var movingSlots: Bool
   /// What became of the data of an earlier epoch when this one's directory began; nil: there was none.
   public var takeOver: TakeOver?
+  /// Slots that move from one living server to another.
+  public var slotMove: SlotMoveState?
+  /// Slots that are not where they are to be.
+  public var slotsToMove: Int
+  /// For how long a move of slots has kept writes waiting at most. Microseconds.
+  public var slotsFrozenMaxUs: UInt64
   public var serversAlive: Int
   public var servers: Int
   /// How the data plane runs on each of its interfaces: `native`, `generic`, or `detached`.
@@ -237,8 +248,13 @@ public struct ControlServer: Sendable, Equatable, Codable {
   public var load: UInt16
   /// What the directory takes its load for at this moment.
   public var assumedLoad: UInt32
-  /// Slots that it is home of.
+  /// Slots that it is home of, and that it is to be home of.
   public var slots: Int
+  public var slotsGoal: Int
+  /// The part of a full share of slots that it is to have, 0...1; below 1 while alive it is slow.
+  public var weight: Double
+  /// Of the latest probes. Microseconds.
+  public var probeUs: UInt64
   /// Keys that it stores.
   public var keys: UInt64
   /// Requests and copies steered to it, and replies that came from it, per second...
@@ -273,6 +289,24 @@ public struct ControlPromotion: Sendable, Equatable, Codable {
   public var fencedNs: UInt64
   /// All servers had answered SYNC; the entry is *hot*, and copies were ordered.
   public var hotNs: UInt64
+}
+
+/// A move of slots that was completed, and when its steps were done (docs/protocol.md §8): nanoseconds
+/// of the host's monotonic clock.
+public struct ControlSlotMove: Sendable, Equatable, Codable {
+  /// From 1, rising by one.
+  public var number: UInt64
+  public var from: UInt8
+  public var to: UInt8
+  public var slots: Int
+  /// That the old home has sent to the new one: for each key, and for each key's sessions.
+  public var messages: UInt64
+  /// The new home was told.
+  public var begunNs: UInt64
+  /// Writes were frozen.
+  public var frozenNs: UInt64
+  /// The directory had the new home, and writes went on.
+  public var doneNs: UInt64
 }
 
 /// Something worth telling people.

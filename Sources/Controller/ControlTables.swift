@@ -36,7 +36,8 @@ public enum ControlTables {
       servers.map { server in
         [
           String(server.number), server.address,
-          server.phase.rawValue + (server.storage == .full ? ", full" : ""),
+          (server.phase == .alive && server.weight < 1 ? "slow" : server.phase.rawValue)
+            + (server.storage == .full ? ", full" : ""),
           server.incarnation.allSatisfy { $0 == "0" } ? "-" : String(server.incarnation.prefix(8)),
           String(server.load), String(server.slots), count(Double(server.keys)),
           count(server.readRate), count(server.writeRate), count(server.replyRate),
@@ -68,14 +69,24 @@ public enum ControlTables {
         "under way",
         status.movingSlots
           ? "slots of lost servers move"
-          : status.inTransition == 0
-            ? (status.quiet ? "nothing" : "something waits")
-            : "transition of \(status.inTransition) keys"
+          : status.slotsToMove > 0
+            ? "\(status.slotsToMove) slots are to move"
+              + (status.slotMove.map {
+                ", now from server \($0.from) to server \($0.to)"
+              } ?? "")
+            : status.inTransition == 0
+              ? (status.quiet ? "nothing" : "something waits")
+              : "transition of \(status.inTransition) keys"
       ),
       (
         "transitions",
         "\(totals.promotions) promotions, \(totals.demotions) demotions, "
           + "\(totals.retargets) retargets, \(totals.givenUp) given up"
+      ),
+      (
+        "slots moved",
+        "\(totals.slotsMoved) in \(totals.slotMoves) moves, writes waited for at most "
+          + "\(status.slotsFrozenMaxUs) us; \(totals.slotMovesGivenUp) given up"
       ),
       (
         "lost",

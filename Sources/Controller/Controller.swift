@@ -55,6 +55,7 @@ public enum Controller {
       try epochFile.raise(to: found.epoch)
       configuration.begin(epoch: found.epoch)
       configuration.members = state.members
+      configuration.serviceOrders = state.serviceOrders
       // Words count with the window that they were begun with.
       configuration.window = found.window
     } else {
@@ -62,6 +63,7 @@ public enum Controller {
       let state = try epochFile.next()
       configuration.begin(epoch: state.epoch)
       configuration.members = state.members
+      configuration.serviceOrders = state.serviceOrders
     }
     let epoch = configuration.epoch
     let loop = try ControllerLoop(
@@ -73,8 +75,9 @@ public enum Controller {
             epoch: epoch, rack: options.rack, servers: options.servers.count,
             socket: options.socket, isAdopted: plane.isAdopted))
       })
-    loop.recordMembers = { members throws(ControllerError) in
-      try epochFile.record(members, epoch: epoch)
+    loop.record = { core throws(ControllerError) in
+      try epochFile.record(
+        .init(epoch: epoch, members: core.members, serviceOrders: core.serviceOrders))
     }
     if plane.isAdopted {
       let isReplaced = try plane.adopt()
@@ -150,6 +153,7 @@ extension ControllerOptions {
     var configuration = ControllerConfiguration(
       epoch: epoch, servers: places, window: window, capacity: buckets * 4, seed: UInt64(epoch))
     configuration.policy = policy
+    configuration.drained = Set(servers.filter(\.isDrained).map(\.number))
     configuration.times = times
     configuration.members = members
     return configuration

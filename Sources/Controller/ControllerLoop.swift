@@ -31,6 +31,7 @@ package final class ControllerLoop {
   var core: ControllerCore
   var events = EventList()
   var promotions = PromotionLog()
+  var moves = SlotMoveLog()
   var rates = RateWindow()
   let startedAt: UInt64
   private let socket: UDPSocket
@@ -52,9 +53,11 @@ package final class ControllerLoop {
   private var drainInterval = drainIntervals.upperBound
   private var isStopping = false
   private var onServing: () -> Void
-  /// Keeps on the disk whose data counts; called when that changes, before it is true.
-  package var recordMembers: (([RackMember]) throws(ControllerError) -> Void)?
+  /// Keeps on the disk whose data counts, and what was ordered; called when that changes, before it
+  /// is true.
+  package var record: ((ControllerCore) throws(ControllerError) -> Void)?
   private var recordedMembers: [RackMember] = []
+  private var recordedOrders: [ServiceOrder] = []
   /// Why it cannot go on.
   private var failure: ControllerError?
 
@@ -73,6 +76,7 @@ package final class ControllerLoop {
     self.log = log
     self.onServing = onServing
     recordedMembers = core.members
+    recordedOrders = core.serviceOrders
     startedAt = MonotonicClock.now
     grace = try GraceWaiter(plane)
     poll = try EventPoll()
@@ -206,7 +210,7 @@ package final class ControllerLoop {
     while next < waiting.count {
       let effects = core.handle(waiting[next])
       // Without the record nothing of this may become true.
-      guard record() else { break }
+      guard recordChanges() else { break }
       for effect in effects { try apply(effect) }
       next += 1
     }
@@ -214,12 +218,15 @@ package final class ControllerLoop {
     try flush()
   }
 
-  /// Has the members recorded if they have changed. False: that failed, and the loop ends.
-  private func record() -> Bool {
-    guard core.members != recordedMembers else { return failure == nil }
+  /// Has recorded what has changed of it. False: that failed, and the loop ends.
+  private func recordChanges() -> Bool {
+    guard core.members != recordedMembers || core.serviceOrders != recordedOrders else {
+      return failure == nil
+    }
     do throws(ControllerError) {
-      try recordMembers?(core.members)
+      try record?(core)
       recordedMembers = core.members
+      recordedOrders = core.serviceOrders
     } catch {
       failure = failure ?? error
     }
@@ -242,6 +249,7 @@ package final class ControllerLoop {
       tell(notice)
     }
     promotions.note(effect) { core.promotionAsked($0) }
+    moves.note(effect, isUnderWay: core.isSlotMoveUnderWay)
   }
 
   /// An entry's counts begin at zero with it, whatever was counted at its place before.
@@ -281,17 +289,18 @@ package final class ControllerLoop {
         ?? .epochTooOld(
           path: options.stateFile, server: server, epoch: epoch, own: core.state.epoch)
     case .serverLost, .serverAway, .serverStateRefused, .serverDamaged, .serverOfNewerEpoch,
-      .serverRenewed, .serverFull, .slotsMoved, .keyLost, .banned, .banRefused:
+      .serverRenewed, .serverFull, .slotsMoved, .keyLost, .banned, .banRefused, .slotMoveGivenUp,
+      .serverSlow:
       log.warning("\(text)")
     case .takenOver(let takeOver):
       log.log(level: takeOver.missing.isEmpty ? .notice : .warning, "\(text)")
-    case .finished, .givenUp, .floorRaised:
+    case .finished, .givenUp, .floorRaised, .slotMoveFinished:
       log.debug("\(text)")
     case .serving, .adopted:
       log.info("\(text)")
       onServing()
       onServing = {}
-    case .serverAdmitted, .serverBack:
+    case .serverAdmitted, .serverBack, .drainBegun, .drained, .serverAdded, .serverRecovered:
       log.info("\(text)")
     }
   }

@@ -14,13 +14,19 @@ public struct ControllerOptions: Sendable {
     public var interface: String
     /// Its MAC address, 6 bytes; nil: as the kernel's neighbour table has it.
     public var mac: [UInt8]?
+    /// It takes no part until it is added by command.
+    public var isDrained = false
 
     /// A server at this place.
-    public init(number: UInt8, endpoint: Endpoint, interface: String, mac: [UInt8]? = nil) {
+    public init(
+      number: UInt8, endpoint: Endpoint, interface: String, mac: [UInt8]? = nil,
+      isDrained: Bool = false
+    ) {
       self.number = number
       self.endpoint = endpoint
       self.interface = interface
       self.mac = mac
+      self.isDrained = isDrained
     }
   }
 
@@ -73,6 +79,9 @@ public struct ControllerOptions: Sendable {
 
   /// Throws what would make a controller of these options impossible on any host.
   func check() throws(ControllerError) {
+    guard servers.isEmpty || servers.contains(where: { !$0.isDrained }) else {
+      throw .options("all servers are drained: a rack needs one that is not")
+    }
     guard !servers.isEmpty else { throw .options("a rack needs at least one server") }
     guard !interfaces.isEmpty else { throw .options("a rack needs at least one interface") }
     guard !isOneArm || interfaces.count == 1 else {

@@ -6,7 +6,8 @@ internal import Glibc
 /// (a lock that ends with the process).
 ///
 /// Lines of text: "hotrack state 1", "epoch N", N being the last epoch in use, and for each server
-/// whose data count "server N incarnation X" (16 hexadecimal digits). Servers take commands from
+/// whose data count "server N incarnation X" (16 hexadecimal digits), and for each that was drained
+/// or added by command "drained N" or "added N". Servers take commands from
 /// whoever knows their incarnation, so the file is for its owner's eyes only.
 package final class EpochFile {
   /// What the file says.
@@ -14,6 +15,7 @@ package final class EpochFile {
     /// The last epoch in use; 0: none yet.
     package var epoch: UInt16 = 0
     package var members: [RackMember] = []
+    package var serviceOrders: [ServiceOrder] = []
   }
 
   package let path: String
@@ -70,10 +72,8 @@ package final class EpochFile {
     try write(contents)
   }
 
-  /// Replaces the members. They are on the disk before this returns.
-  package func record(_ members: [RackMember], epoch: UInt16) throws(ControllerError) {
-    try write(Contents(epoch: epoch, members: members))
-  }
+  /// Replaces everything. It is on the disk before this returns.
+  package func record(_ contents: Contents) throws(ControllerError) { try write(contents) }
 
   private func parse(_ text: String) throws(ControllerError) -> Contents {
     func corrupt(_ reason: String) -> ControllerError {
@@ -90,12 +90,20 @@ package final class EpochFile {
     var contents = Contents(epoch: epoch)
     for (number, line) in lines[2..<lines.count - 1].enumerated() {
       let words = line.split(separator: " ")
+      if words.count == 2, let server = UInt8(words[1]), server < 32 {
+        let order = ServiceOrder(server: server, isDrained: words[0] == "drained")
+        if line == Self.line(order) {
+          contents.serviceOrders.append(order)
+          continue
+        }
+      }
       guard words.count == 4, let server = UInt8(words[1]), server < 32,
         let incarnation = UInt64(words[3], radix: 16), incarnation != 0,
         line == Self.line(RackMember(server: server, incarnation: incarnation))
       else {
         throw corrupt(
-          "its line \(number + 3) is not \"server N incarnation X\", X being 16 hexadecimal digits")
+          "its line \(number + 3) is not \"server N incarnation X\", X being 16 hexadecimal digits, "
+            + "\"drained N\" or \"added N\"")
       }
       contents.members.append(RackMember(server: server, incarnation: incarnation))
     }
@@ -106,12 +114,18 @@ package final class EpochFile {
     "server \(member.server) incarnation \(hexadecimal(member.incarnation))"
   }
 
+  private static func line(_ order: ServiceOrder) -> String {
+    "\(order.isDrained ? "drained" : "added") \(order.server)"
+  }
+
   private func write(_ contents: Contents) throws(ControllerError) {
     let temporary = path + ".new"
     unlink(temporary)
     let file = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
     guard file >= 0 else { throw .stateFile(path: path, doing: "write", code: errno) }
-    let lines = [Self.title, "epoch \(contents.epoch)"] + contents.members.map(Self.line)
+    let lines =
+      [Self.title, "epoch \(contents.epoch)"] + contents.members.map(Self.line)
+      + contents.serviceOrders.map(Self.line)
     let bytes = Array(lines.map { $0 + "\n" }.joined().utf8)
     let written = Glibc.write(file, bytes, bytes.count)
     let code = written < 0 ? errno : written < bytes.count ? ENOSPC : fsync(file) == 0 ? 0 : errno

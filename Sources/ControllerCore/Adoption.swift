@@ -14,7 +14,8 @@ extension ControllerCore {
     generation = found.generation
     nextVersion = found.nextVersion
     serving = true
-    slots = SlotTable(found.slots)
+    let losing = faults.contains(.adoptionForgetsLoss) ? 0 : found.losing
+    slots = SlotTable(found.slots, living: found.alive & ~losing)
     lossGeneration = faults.contains(.adoptionForgetsLoss) ? 0 : found.lossGeneration
     bans = Dictionary(
       found.bans.filter { $0.keyHash != 0 && $0.until > time }.map { ($0.keyHash, $0.until) }
@@ -37,12 +38,14 @@ extension ControllerCore {
       isAdopting = true
       afterGrace([.adopted])
     }
-    let losing = faults.contains(.adoptionForgetsLoss) ? 0 : found.losing
     if losing != 0 {
       alive &= ~losing
       lose((0..<UInt8(WireLimits.serversMax)).filter { losing & bit($0) != 0 })
+    } else if found.moving != 0, !faults.contains(.adoptionForgetsMove) {
+      settleMove()
     }
     noteAway()
+    nextMove = now + configuration.times.rebalance
     for index in servers.indices {
       servers[index].probesFrom = lastSequence
       probe(index)
@@ -54,17 +57,24 @@ extension ControllerCore {
   private mutating func adoptServers(_ found: DirectoryContents) {
     alive = found.alive
     publish(.setServerCount(max(found.serverCount, UInt32(servers.last?.number ?? 0) + 1)))
+    (spared, drained) = (found.spared, found.drained)
     for index in servers.indices {
       let number = servers[index].number
       let known = found.servers[Int(number)]
       servers[index].isNotedAsDurable = found.durable & bit(number) != 0
       if servers[index].isNotedAsDurable { servers[index].totals.conditions = .durable }
+      // One that the directory has never heard of is as the rack file says.
+      if known.port != 0 { servers[index].isDraining = found.drained & bit(number) != 0 }
       if found.alive & bit(number) != 0 {
         servers[index].phase = .alive
         servers[index].incarnation = known.incarnation
         servers[index].lastHeard = now
       } else if found.away & bit(number) != 0, !faults.contains(.adoptionForgetsAway) {
         adoptAway(index, known.incarnation)
+      } else if servers[index].isDraining {
+        // Whether it was let go or lost is not known: it is to begin anew.
+        servers[index].phase = .drained
+        afterGrace([.forget(number)])
       } else if known.incarnation != 0 {
         servers[index].phase = .lost
         servers[index].incarnation = known.incarnation
@@ -73,6 +83,7 @@ extension ControllerCore {
       place.incarnation = known.incarnation
       if place != known { publish(.setServer(number, place)) }
     }
+    publishSpared()
   }
 
   /// Goes on waiting for a server. It may have returned in the meantime, and been believed: the
@@ -119,7 +130,8 @@ extension ControllerCore {
       entries[known.keyHash] = entry
     }
     if faults.contains(.adoptionAssumesTargets) { return unfinished }
-    targets = TargetTables(masks: masks, users: entries.inOrder.compactMap(\.targets), alive: alive)
+    targets = TargetTables(
+      masks: masks, users: entries.inOrder.compactMap(\.targets), receivers: receiverMask)
     return unfinished
   }
 

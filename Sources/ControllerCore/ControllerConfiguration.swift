@@ -9,6 +9,10 @@ public struct ControllerConfiguration: Sendable {
   public var firstVersion: UInt64
   /// The servers of the rack by number (0...31); their `incarnation` is not used.
   public var servers: [UInt8: ServerPlace]
+  /// Servers that the rack file calls drained: they take no part until they are added.
+  public var drained: Set<UInt8> = []
+  /// What commands have said since (`ControllerCore.serviceOrders` as last recorded).
+  public var serviceOrders: [ServiceOrder] = []
   /// Versions that a state word can count: 16...2^30; small ones are for tests.
   public var window: UInt32
   /// Places in the directory: a power of two, four times its buckets.
@@ -48,6 +52,17 @@ public struct RackMember: Sendable, Hashable {
   }
 }
 
+/// The last command about a server's service, whatever the rack file says of it.
+public struct ServiceOrder: Sendable, Hashable {
+  public var server: UInt8
+  public var isDrained: Bool
+
+  public init(server: UInt8, isDrained: Bool) {
+    self.server = server
+    self.isDrained = isDrained
+  }
+}
+
 /// How long a controller waits for what. Nanoseconds.
 public struct ControllerTimes: Sendable {
   /// Until an unanswered message is sent again.
@@ -70,6 +85,10 @@ public struct ControllerTimes: Sendable {
   public var floor: UInt64 = 5_000_000_000
   /// From a floor's generation until the servers are told of it: longer than requests wait there.
   public var floorDelay: UInt64 = 500_000_000
+  /// Until the slots of a move that stand still are given back to their old home.
+  public var slotFreeze: UInt64 = 400_000_000
+  /// From a server's coming, or from a move that was given up, until slots are divided anew.
+  public var rebalance: UInt64 = 2_000_000_000
   /// Between two copy orders for one key.
   public var copyOrder: UInt64 = 20_000_000
   /// How long a key hash with a collision is not promoted again.
@@ -107,12 +126,41 @@ public struct PolicyConfiguration: Sendable {
   /// Keys that share one batch of transitions, at most; of them, keys that only leave to make room.
   public var batchKeys = 32
   public var batchDemotions = 8
+  /// Whether slots move to servers that have fewer than their share, such as those that came back.
+  public var rebalances = true
+  /// Keys that move from server to server per second, at most: it costs them time.
+  public var movedKeysPerSecond = 50_000.0
+  /// Keys that one move is to have, and slots at most. Their writes wait while the last of them go.
+  public var movedKeys = 20_000
+  public var movedSlotsMax = 256
+  /// When load moves away from a server that is slow.
+  public var slow = SlowPolicy()
   /// Samples per second that the data plane is asked for, at most.
   public var samplesPerSecond = 100_000.0
   /// Keys whose rate is estimated at the same time: bounds the memory.
   public var watchedKeys = 2048
   /// Bans of key hashes in force at the same time, at most.
   public var bansMax = 64
+
+  public init() {}
+}
+
+/// When a server counts as slow, and when no more. What it is compared with is the median of the
+/// other living servers, so that a rack that is busy everywhere has no slow server.
+public struct SlowPolicy: Sendable {
+  /// Off, and with `PolicyConfiguration.automatic` off, no server counts as slow.
+  public var isOn = true
+  /// Round trip of a probe from which a server is slow, in nanoseconds; and how many times that of
+  /// the others it has to be.
+  public var roundTrip: UInt64 = 100_000_000
+  /// Waiting requests from which a server is slow; and how many times those of the others.
+  public var load = 100.0
+  public var ratio = 4.0
+  /// So long without a break until it counts, and until its share is halved again.
+  public var after: UInt64 = 2_000_000_000
+  /// So long below half of the limits until its share doubles; twice as long after each relapse, up
+  /// to 16 times.
+  public var recovery: UInt64 = 10_000_000_000
 
   public init() {}
 }
@@ -162,4 +210,8 @@ public struct ControllerFaults: OptionSet, Sendable {
   public static let adoptionForgetsLoss = ControllerFaults(rawValue: 1 << 29)
   /// Adoption does not go on waiting for servers that are away.
   public static let adoptionForgetsAway = ControllerFaults(rawValue: 1 << 30)
+  /// Adoption leaves slots that were being moved as they are.
+  public static let adoptionForgetsMove = ControllerFaults(rawValue: 1 << 31)
+  /// Writes of slots that move are not frozen.
+  public static let slotsNotFrozen = ControllerFaults(rawValue: 1 << 27)
 }

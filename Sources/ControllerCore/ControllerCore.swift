@@ -40,6 +40,8 @@ public struct ControllerCore: Sendable {
   /// Whose data counts, in which start of them: to be known to the next epoch's directory, and so
   /// on the disk before the effects of the event that changed it are carried out.
   public internal(set) var members: [RackMember]
+  /// Which servers were drained or added by command, ascending: to be kept like the members.
+  public internal(set) var serviceOrders: [ServiceOrder]
   /// How the servers of an earlier epoch were taken over; nil: there were none.
   var takeOver: TakeOver?
   var reboot: Reboot
@@ -67,6 +69,19 @@ public struct ControllerCore: Sendable {
   var floorWanted = false
   var nextFloor: UInt64 = 0
 
+  // Slots that move between living servers (SlotMoves.swift, Draining.swift, SlowServers.swift).
+  var move: SlotMove?
+  var nextMove: UInt64 = 0
+  /// Slots have begun to move, and go on until all is even.
+  var isBalancing = false
+  /// Messages that moves may take now.
+  var moveCredit = 0.0
+  /// Servers that get no copies, as the directory knows them.
+  var spared: UInt32 = 0
+  /// Servers that are to take no part, as the directory knows them.
+  var drained: UInt32 = 0
+  var nextSlowWatch: UInt64 = 0
+
   var policy: PolicyState
 
   /// A controller that waits for `start`.
@@ -80,9 +95,11 @@ public struct ControllerCore: Sendable {
       configuration.servers[number].map { ServerRecord(number: number, place: $0) }
     }
     members = configuration.members
+    serviceOrders = configuration.serviceOrders
     reboot = Reboot(deadline: .max)
     placement = EntryPlacement(capacity: configuration.capacity)
     policy = PolicyState(configuration.policy, seed: configuration.seed)
+    drainFromTheStart()
   }
 
   /// Takes one event; returns what is to be done, in order.
@@ -119,8 +136,14 @@ public struct ControllerCore: Sendable {
   public var isQuiet: Bool {
     serving && batch == nil && recovery == nil && requests.isEmpty
       && !entries.inOrder.contains { $0.want != nil || $0.mode != .hot || isOutdated($0) }
-      && servers.allSatisfy { $0.phase == .alive || $0.phase == .unknown || $0.phase == .lost }
-      && graceActions.isEmpty
+      && servers.allSatisfy { record in
+        switch record.phase {
+        case .alive: !record.isDraining
+        case .unknown, .lost, .drained: true
+        default: false
+        }
+      }
+      && move == nil && !isMoveDue && graceActions.isEmpty
   }
 
   /// Its time begins. Messages are numbered by the clock, so that no answer to a controller before
@@ -130,7 +153,6 @@ public struct ControllerCore: Sendable {
     lastTick = now
     startedAt = now
     lastSequence = now
-    lastToken = now
     lastToken = now
     nextFloor = now + configuration.times.floor
   }
@@ -148,6 +170,9 @@ public struct ControllerCore: Sendable {
     publish(.setGeneration(generation))
     publish(.setSampleInterval(policy.sampleInterval))
     publish(.setReadChoice(configuration.policy.readChoice))
+    publish(.setSpared(0))
+    publish(.setDrained(0))
+    publishSpared()
     reboot = Reboot(deadline: now + configuration.times.start)
     for index in servers.indices {
       servers[index].probesFrom = lastSequence
@@ -164,8 +189,11 @@ public struct ControllerCore: Sendable {
     readEntries(readings, elapsed: elapsed)
     watchServers(elapsed: elapsed)
     driveReboot()
+    watchSlowServers()
     driveRecovery()
     driveBatch()
+    driveMove(elapsed: elapsed)
+    driveDrains()
     driveFloor()
     settleMembers()
     if let interval = policy.advance(to: now, servers: living.count) {
@@ -177,10 +205,15 @@ public struct ControllerCore: Sendable {
 
   /// Starts the next batch, if nothing stands in its way.
   mutating func beginWhatWaits() {
-    guard serving, recovery == nil, batch == nil, !isAdopting else { return }
+    guard serving, recovery == nil, batch == nil, !isAdopting, move?.isFrozen != true else {
+      return
+    }
     joinReadyServers()
     guard !servers.contains(where: { $0.phase == .joining }), !isAnyAway else { return }
+    // First, since it takes a few round trips only, and the slots change meanwhile.
+    guard !freezeMove() else { return }
     beginFloor()
+    beginMove()
     beginBatch()
   }
 
@@ -203,6 +236,7 @@ public struct ControllerCore: Sendable {
     case .fenceAck: fenceAcknowledged(number, message)
     case .syncAck: syncAcknowledged(number, header)
     case .learnAck: learnAcknowledged(number, message)
+    case .slotsMoveAck: moveAcknowledged(number, message)
     default: break
     }
   }
@@ -216,6 +250,7 @@ public struct ControllerCore: Sendable {
       case .recover(let attempt): recoveryGraceElapsed(attempt)
       case .join(let attempt): join(attempt: attempt)
       case .adopted: isAdopting = false
+      case .forget(let server): forgetDrained(server)
       }
     }
     beginWhatWaits()
@@ -277,6 +312,7 @@ enum GraceAction: Sendable {
   case recover(attempt: UInt64)
   case join(attempt: UInt64)
   case adopted
+  case forget(UInt8)
 }
 
 func bit(_ server: UInt8) -> UInt32 { 1 << UInt32(server) }

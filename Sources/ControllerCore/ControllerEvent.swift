@@ -42,6 +42,10 @@ public enum ControllerCommand: Sendable, Equatable {
   case floor
   /// Whether the policy promotes and demotes by itself.
   case setAutomatic(Bool)
+  /// Takes a server out of service: its slots move to others, and no hot key needs it any more.
+  case drain(UInt8)
+  /// Takes a server into service: one that was drained, or is being drained.
+  case add(UInt8)
 }
 
 /// What a controller wants done. Effects are carried out strictly in the order given.
@@ -126,6 +130,17 @@ public enum ControllerNotice: Sendable, Equatable {
   /// A collision that is not banned any more, because there were too many.
   case banRefused(keyHash: UInt64)
   case floorRaised(generation: UInt64)
+  /// So many slots have another home now; it has got so many messages.
+  case slotMoveFinished(from: UInt8, to: UInt8, slots: Int, messages: UInt64)
+  case slotMoveGivenUp(from: UInt8, to: UInt8, slots: Int)
+  case drainBegun(UInt8)
+  /// Nothing depends on the server any more: it may be stopped.
+  case drained(UInt8)
+  /// The drained server takes part again, or is to as soon as it answers.
+  case serverAdded(UInt8)
+  /// Milliseconds of a probe, waiting requests, and the part of its share of slots that it keeps.
+  case serverSlow(UInt8, roundTrip: Int, load: Int, weight: Double)
+  case serverRecovered(UInt8, weight: Double)
 }
 
 /// What became of a rack's data when a new epoch's directory took over its servers.
@@ -205,6 +220,18 @@ extension ControllerNotice: CustomStringConvertible {
       "key hash \(hexadecimal(keyHash)) banned for a while: two keys share it"
     case .banRefused(let keyHash):
       "key hash \(hexadecimal(keyHash)) not banned: too many collisions"
+    case .slotMoveFinished(let from, let to, let slots, let messages):
+      "\(slots) slots moved from server \(from) to server \(to) with \(messages) messages"
+    case .slotMoveGivenUp(let from, let to, let slots):
+      "the move of \(slots) slots from server \(from) to server \(to) was given up: it is tried again"
+    case .drainBegun(let server): "server \(server) is being drained"
+    case .drained(let server): "server \(server) is drained: it may be stopped"
+    case .serverAdded(let server): "server \(server) is to take part again"
+    case .serverSlow(let server, let roundTrip, let load, let weight):
+      "server \(server) is slow (probe \(roundTrip) ms, \(load) requests wait): "
+        + "it keeps \(Int(weight * 1000) / 10)% of its share of slots, and takes no hot writes"
+    case .serverRecovered(let server, let weight):
+      "server \(server) is faster again: it is to have \(Int(weight * 1000) / 10)% of its share"
     case .floorRaised(let generation):
       "floor raised to generation \(Generation.count(of: generation))"
     }

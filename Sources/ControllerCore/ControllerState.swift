@@ -16,6 +16,8 @@ public struct ControllerState: Sendable, Equatable, Codable {
   public var inTransition: Int
   /// Slots are being moved away from lost servers.
   public var movingSlots: Bool
+  /// Slots that are on their way from one living server to another; nil: none are.
+  public var slotMove: SlotMoveState?
   public var servers: [ServerState]
   /// Hottest first.
   public var keys: [KeyState]
@@ -34,6 +36,10 @@ public struct ServerState: Sendable, Equatable, Codable {
     /// It does not answer or is restarting; its place is kept for it.
     case away
     case lost
+    /// It lives, and its slots are on their way to others.
+    case draining
+    /// It takes no part, on purpose.
+    case drained
   }
   /// Where a server keeps its keys.
   public enum Storage: String, Sendable, Codable {
@@ -46,8 +52,13 @@ public struct ServerState: Sendable, Equatable, Codable {
   public var number: UInt8
   public var phase: Phase
   public var incarnation: UInt64
-  /// Slots that it is home of.
+  /// Slots that it is home of, and that it is to be home of.
   public var slots: Int
+  public var slotsGoal: Int
+  /// The part of a full share of slots that it is to have: 0...1; below 1 it is slow.
+  public var weight: Double
+  /// Of the latest probes. Nanoseconds.
+  public var roundTrip: UInt64
   /// Requests that waited there at the last probe.
   public var load: UInt16
   /// Totals since its start, from the last probe.
@@ -57,6 +68,15 @@ public struct ServerState: Sendable, Equatable, Codable {
   public var copies: UInt64
   public var refused: UInt64
   public var storage: Storage
+}
+
+/// A move of slots that is under way.
+public struct SlotMoveState: Sendable, Equatable, Codable {
+  public var from: UInt8
+  public var to: UInt8
+  public var slots: Int
+  /// Messages that the old home has sent so far.
+  public var messages: UInt64
 }
 
 /// One key with a directory entry.
@@ -106,6 +126,14 @@ public struct ControllerTotals: Sendable, Equatable, Codable {
   public var adoptions = 0
   /// Transitions that another controller had begun, and this one finished or gave up.
   public var resumed = 0
+  public var slotMoves = 0
+  public var slotMovesGivenUp = 0
+  public var slotsMoved = 0
+  /// Messages (one for each key, and for each key's sessions) that moving slots took.
+  public var slotMessages: UInt64 = 0
+  public var drains = 0
+  /// How often a server was found slow.
+  public var slowServers = 0
 
   public init() {}
 }

@@ -129,6 +129,8 @@ extension ControllerCore {
       want(.retarget, hash, .command)
     case .floor: floorWanted = true
     case .setAutomatic(let automatic): policy.automatic = automatic
+    case .drain(let server): drain(server)
+    case .add(let server): add(server)
     }
     beginWhatWaits()
   }

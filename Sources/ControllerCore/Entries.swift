@@ -152,7 +152,7 @@ extension ControllerCore {
       grew || entry.copyPause == 0
       ? configuration.times.copyOrder
       : min(2 * entry.copyPause, 50 * configuration.times.copyOrder)
-    guard set != 0, set.nonzeroBitCount < min(entry.degree, living.count) else { return }
+    guard set != 0, set.nonzeroBitCount < entry.degree, receiverMask & ~set != 0 else { return }
     entries.update(reading.keyHash) {
       $0.copyPause = pause
       $0.nextCopyOrder = now + pause
@@ -164,7 +164,7 @@ extension ControllerCore {
   mutating func orderCopies(_ hash: UInt64, from set: UInt32) {
     guard let entry = entries[hash] else { return }
     let holders = living.filter { set & bit($0) != 0 }
-    let others = living.filter { set & bit($0) == 0 }
+    let others = receivers.filter { set & bit($0) == 0 }
     let missing = min(entry.degree - holders.count, others.count)
     guard missing > 0, !holders.isEmpty else { return }
     // Different keys begin at different servers, and so do the orders of one key.
@@ -204,6 +204,6 @@ extension ControllerCore {
   func isOutdated(_ entry: Entry) -> Bool {
     guard entry.mode == .hot, !faults.contains(.plainTargetChange) else { return false }
     return entry.lossGeneration < lossGeneration
-      || entry.targets.map { targets.servers(in: $0) } != alive
+      || entry.targets.map { targets.servers(in: $0) } != receiverMask
   }
 }

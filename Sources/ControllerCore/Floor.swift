@@ -19,6 +19,8 @@ extension ControllerCore {
     guard !entries.inOrder.contains(where: { $0.lossGeneration < lossGeneration }) else { return }
     // One that nobody has been told of yet would be forgotten by a newer one, and so on for ever.
     guard floorRound?.isSent != false else { return }
+    // The new home of slots keeps copies that the old one's tombstones have to follow.
+    guard move?.stage != .receiving, move?.isBegun != false else { return }
     floorWanted = false
     nextFloor = now + configuration.times.floor
     let generation = raiseGeneration()

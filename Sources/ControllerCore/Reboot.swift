@@ -120,7 +120,7 @@ extension ControllerCore {
   private mutating func considerLearning() {
     let admitted = servers.filter { $0.phase == .admitted }.map(\.number)
     guard
-      admitted.count == servers.count
+      admitted.count == servers.count(where: { $0.phase != .drained })
         || (now >= reboot.deadline && !admitted.isEmpty
           && !servers.contains { $0.phase == .admitting })
     else { return }
@@ -176,7 +176,8 @@ extension ControllerCore {
     // Whatever was sent first in an earlier epoch is older than this.
     let loss = Generation.first(ofEpoch: configuration.epoch)
     let orphaned = slots.markLost(generation: loss)
-    slots.settle(on: reboot.servers)
+    let staying = servers.filter { reboot.servers.contains($0.number) && !$0.isDraining }
+    slots.settle(on: staying.isEmpty ? reboot.servers : staying.map(\.number))
     _ = slots.arrive()
     reboot.takeOver.servers = learned.count { $0.1.slotsGeneration != 0 }
     reboot.takeOver.slotsLost = orphaned.reduce(0) { $0 + Int($1.count) }
@@ -294,6 +295,7 @@ extension ControllerCore {
     for index in servers.indices where servers[index].phase == .ready { enter(index) }
     members = livingMembers
     publish(.setAlive(alive))
+    publishSpared()
     makeTargets()
     publish(.setServing(true))
     if reboot.hasPast {
@@ -303,7 +305,9 @@ extension ControllerCore {
       // What is left over at the servers is forgotten soon.
       floorWanted = true
     }
-    notice(.serving(absent: servers.filter { $0.phase != .alive }.map(\.number)))
+    notice(
+      .serving(
+        absent: servers.filter { $0.phase != .alive && $0.phase != .drained }.map(\.number)))
   }
 
   // MARK: Members

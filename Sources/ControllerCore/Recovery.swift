@@ -1,7 +1,9 @@
 internal import Directory
 internal import Wire
 
-/// The rack recovers from the loss of servers: what they held is lost, their slots get new homes.
+/// The rack recovers from the loss of servers: what they held is lost, their slots get new homes. Or
+/// from a move of slots that was cut short by a server's going away, or its controller's end: nobody is
+/// lost then.
 struct Recovery: Sendable {
   enum Stage: Sendable {
     /// Packets that still see the lost servers as living are being finished.
@@ -37,6 +39,8 @@ extension ControllerCore {
     publish(.setAlive(alive))
     noteAway()
     abortBatch()
+    abortMove()
+    publishSpared()
     slots.leave(numbers)
     let attempt = newToken()
     recovery = Recovery(
@@ -73,12 +77,20 @@ extension ControllerCore {
     }
   }
 
+  /// A move of slots was cut short: who is home of which is what the directory says, and what is
+  /// frozen goes on as soon as all living servers know it. Servers that are away are told when they
+  /// come back; whoever is home of the slots was told of it later than they.
+  mutating func settleMove() {
+    for index in servers.indices where servers[index].phase == .alive { sendSlots(index) }
+    recovery = Recovery(lost: [], stage: .slots, attempt: newToken())
+  }
+
   mutating func driveRecovery() {
     guard let recovery else { return }
     if recovery.stage == .alone {
       if alive == 0 { joinReadyServers() }
       guard alive != 0 else { return }
-      slots.settle(on: living)
+      slots.settle(on: heirs)
       for index in servers.indices where servers[index].phase == .alive { sendSlots(index) }
       self.recovery?.stage = .slots
     }
@@ -90,7 +102,10 @@ extension ControllerCore {
         .setSlots(first: row.run.first, count: row.run.count, home: row.home, moving: false))
     }
     publish(.noteLosing(0))
-    notice(.slotsMoved(from: recovery.lost, lossGeneration: lossGeneration))
+    publish(.noteMoving(0))
+    if !recovery.lost.isEmpty {
+      notice(.slotsMoved(from: recovery.lost, lossGeneration: lossGeneration))
+    }
     self.recovery = nil
     if faults.contains(.plainTargetChange) { makeTargets() }
     // Leftovers of the lost servers' keys are forgotten soon.

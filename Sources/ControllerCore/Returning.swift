@@ -20,8 +20,10 @@ extension ControllerCore {
     noteAway()
     alive &= ~bit(servers[index].number)
     publish(.setAlive(alive))
-    // It cannot be finished without this server.
+    publishSpared()
+    // Neither can be finished without this server.
     abortBatch()
+    abandonMove(with: servers[index].number)
     totals.serversAway += 1
     notice(.serverAway(servers[index].number))
   }
@@ -108,7 +110,10 @@ extension ControllerCore {
     let was = servers[index].totals.conditions
     servers[index].totals = body
     let (isFull, wasFull) = (body.conditions.contains(.full), was.contains(.full))
-    if isFull != wasFull { notice(.serverFull(servers[index].number, isFull)) }
+    if isFull != wasFull {
+      notice(.serverFull(servers[index].number, isFull))
+      reconsiderMove()
+    }
     guard servers[index].isDurable != servers[index].isNotedAsDurable else { return }
     servers[index].isNotedAsDurable = servers[index].isDurable
     publish(

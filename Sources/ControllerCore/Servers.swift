@@ -20,6 +20,8 @@ struct ServerRecord: Sendable {
     /// Part of the rack, but it does not answer or has restarted with its state (Returning.swift).
     case away
     case lost
+    /// It takes no part, on purpose, whether it answers or not.
+    case drained
   }
 
   let number: UInt8
@@ -48,6 +50,18 @@ struct ServerRecord: Sendable {
   var isDamaged = false
   /// It is written down that its state outlives its process.
   var isNotedAsDurable = false
+  /// It is to take no part: its slots go to others, and then it does.
+  var isDraining = false
+  /// Since when nothing depends on the draining server.
+  var freeSince: UInt64?
+  /// In which it was part of the rack until it was drained; it may come back as it is.
+  var leftIncarnation: UInt64 = 0
+  /// The oldest probe that is not answered.
+  var probeSent: (sequence: UInt64, time: UInt64)?
+  /// Smoothed, of probes. Nanoseconds; requests.
+  var roundTrip: UInt64 = 0
+  var smoothLoad = 0.0
+  var slow = SlowWatch()
   /// The epoch or incarnation that a notice has been given of.
   var complainedOf: UInt64 = 0
 
@@ -99,6 +113,9 @@ extension ControllerCore {
     header.sequence = newSequence()
     // Without an incarnation: whoever is there now is to answer.
     send(Message(header))
+    if servers[index].probeSent == nil {
+      servers[index].probeSent = (header.sequence, now)
+    }
     servers[index].nextProbe = now + configuration.times.probe
   }
 
@@ -147,7 +164,13 @@ extension ControllerCore {
       servers[index].lastHeard = now
       servers[index].load = header.load
       note(index, body)
+      measure(index, header)
       if phase == .away { comeBack(index, body) }
+      return
+    }
+    if phase == .drained {
+      // Who it is will be asked again when it is to take part.
+      servers[index].lastHeard = now
       return
     }
     guard serving else {
@@ -163,7 +186,8 @@ extension ControllerCore {
       return
     }
     // Who has only recovered its data is told by ADMIT that they do not count.
-    guard header.epoch == 0 || body.recovered != 0 else {
+    let hasLeft = header.incarnation == servers[index].leftIncarnation && phase == .unknown
+    guard header.epoch == 0 || body.recovered != 0 || hasLeft else {
       renew(index, header)
       return
     }
@@ -190,6 +214,8 @@ extension ControllerCore {
     servers[index].lastHeard = now
     servers[index].slotsTask = nil
     note(index, body)
+    servers[index].slow = SlowWatch()
+    (servers[index].roundTrip, servers[index].smoothLoad) = (0, 0)
     admit(index)
   }
 
@@ -200,6 +226,15 @@ extension ControllerCore {
     publish(.setServer(servers[index].number, present(index)))
     admit(index)
     sendSlots(index)
+  }
+
+  /// Of an eighth each, so that one late answer proves nothing.
+  private mutating func measure(_ index: Int, _ header: Header) {
+    servers[index].smoothLoad += (Double(header.load) - servers[index].smoothLoad) / 8
+    guard let sent = servers[index].probeSent, header.sequence >= sent.sequence else { return }
+    servers[index].probeSent = nil
+    let (old, new) = (servers[index].roundTrip, now > sent.time ? now - sent.time : 0)
+    servers[index].roundTrip = old - old / 8 + new / 8
   }
 
   mutating func admit(_ index: Int) {
@@ -257,7 +292,10 @@ extension ControllerCore {
     servers[index].isReturning = false
     servers[index].lastHeard = now
     if alive == 0 { beginReturns() }
+    servers[index].probeSent = nil
+    servers[index].leftIncarnation = 0
     alive |= bit(servers[index].number)
+    if serving { nextMove = max(nextMove, now + configuration.times.rebalance) }
   }
 
   /// Servers that came back become part of the rack; the hot keys' targets follow by transitions.
@@ -303,6 +341,7 @@ extension ControllerCore {
     }
     publish(.setAlive(alive))
     noteAway()
+    publishSpared()
     if faults.contains(.plainTargetChange) { makeTargets() }
   }
 
@@ -319,12 +358,12 @@ extension ControllerCore {
     guard serving, alive != 0 else { return }
     if faults.contains(.plainTargetChange), !entries.isEmpty {
       faultyRotation += 1
-      let row = TargetTables.row(living, rotated: Int(targets.current) + faultyRotation)
+      let row = TargetTables.row(receivers, rotated: Int(targets.current) + faultyRotation)
       publish(.setTargets(table: targets.current, servers: row))
       return
     }
     let retired = targets.retireUnused()
-    if let made = targets.make(for: living) {
+    if let made = targets.make(for: receivers) {
       publish(.setTargets(table: made.table, servers: made.servers))
     }
     afterGrace((retired + targets.retireUnused()).map { .freeTable($0) })

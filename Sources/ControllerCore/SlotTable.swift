@@ -17,13 +17,19 @@ struct SlotTable: Sendable {
     moving = Array(repeating: false, count: WireLimits.slots)
   }
 
-  /// As another controller has left them: what was being moved has no home yet.
-  init(_ found: [DirectoryContents.Slot]) {
-    home = found.map { $0.moving ? WireLimits.noServer : $0.home }
+  /// As another controller has left them. What is frozen stays so: at its home, if that lives, or
+  /// without one, since that was lost.
+  init(_ found: [DirectoryContents.Slot], living: UInt32) {
+    home = found.map { slot in
+      let isOrphan = slot.home >= WireLimits.serversMax || living & bit(slot.home) == 0
+      return slot.moving && isOrphan ? WireLimits.noServer : slot.home
+    }
     loss = found.map(\.lossGeneration)
     moving = found.map(\.moving)
     recount()
   }
+
+  var isAnyMoving: Bool { moving.contains(true) }
 
   func home(ofHash hash: UInt64) -> UInt8 { home[KeyHash.slot(hash)] }
   func loss(ofHash hash: UInt64) -> UInt64 { loss[KeyHash.slot(hash)] }
@@ -84,6 +90,64 @@ struct SlotTable: Sendable {
     return arrived.map { ($0, home[Int($0.first)]) }
   }
 
+  /// These slots have another home from now on.
+  mutating func move(_ runs: [SlotRun], to server: UInt8) {
+    for run in runs {
+      for slot in Int(run.first)..<Int(run.first) + Int(run.count) { home[slot] = server }
+    }
+    recount()
+  }
+
+  /// What these slots held was lost in their loss generation.
+  mutating func raiseLoss(_ run: SlotRun) {
+    for slot in Int(run.first)..<Int(run.first) + Int(run.count) {
+      loss[slot] = max(loss[slot], run.lossGeneration)
+    }
+  }
+
+  /// These slots in rows with one loss generation each; if those are more than `max`, as they were
+  /// given, each with the newest loss of any slot in it.
+  func runs(in runs: [SlotRun], max limit: Int) -> [SlotRun] {
+    var exact: [SlotRun] = []
+    for run in runs {
+      for slot in Int(run.first)..<Int(run.first) + Int(run.count) {
+        if slot > Int(run.first), exact.last?.lossGeneration == loss[slot] {
+          exact[exact.count - 1].count += 1
+        } else {
+          exact.append(SlotRun(first: UInt16(slot), count: 1, lossGeneration: loss[slot]))
+        }
+      }
+    }
+    guard exact.count > limit else { return exact }
+    return runs.map { run in
+      var run = run
+      run.lossGeneration = loss[Int(run.first)..<Int(run.first) + Int(run.count)].max() ?? 0
+      return run
+    }
+  }
+
+  /// These slots stay frozen until `arrive`.
+  mutating func freeze(_ runs: [SlotRun]) {
+    for run in runs {
+      for slot in Int(run.first)..<Int(run.first) + Int(run.count) { moving[slot] = true }
+    }
+  }
+
+  /// The last slots of a server, `count` at most, in `runsMax` rows at most; ascending.
+  func lastRuns(of server: UInt8, count: Int, runsMax: Int) -> [SlotRun] {
+    var left = count
+    var result: [SlotRun] = []
+    for run in runs(of: server).reversed().prefix(runsMax) where left > 0 {
+      let taken = min(left, Int(run.count))
+      result.append(
+        SlotRun(
+          first: UInt16(Int(run.first) + Int(run.count) - taken), count: UInt16(taken),
+          lossGeneration: run.lossGeneration))
+      left -= taken
+    }
+    return result.reversed()
+  }
+
   /// All slots of a server, as SLOTS_SET has them.
   func runs(of server: UInt8) -> [SlotRun] {
     runs { home[$0] == server ? loss[$0] : nil }.map { run in
@@ -141,12 +205,12 @@ struct TargetTables: Sendable {
 
   /// As another controller has left them: the servers of the tables in use, and for each use its
   /// table.
-  init(masks: [UInt8: UInt32], users tables: [UInt8], alive: UInt32) {
+  init(masks: [UInt8: UInt32], users tables: [UInt8], receivers: UInt32) {
     for table in tables {
       users[Int(table)] += 1
       mask[Int(table)] = masks[table]
     }
-    current = tables.first { masks[$0] == alive } ?? 0
+    current = tables.first { masks[$0] == receivers } ?? 0
   }
 
   /// The servers of a table.

@@ -11,26 +11,32 @@ extension ControllerCore {
       takeOver: takeOver, automatic: policy.automatic, rate: total,
       sampleInterval: policy.sampleInterval,
       inTransition: batch?.items.count ?? 0, movingSlots: recovery != nil,
-      servers: servers.map(serverState),
+      slotMove: move.map {
+        SlotMoveState(from: $0.from, to: $0.to, slots: $0.slotCount, messages: $0.progress.sent)
+      },
+      servers: servers.map { [plan = slotPlan] in serverState($0, plan) },
       keys: entries.inOrder.map { keyState($0) }.sorted {
         $0.rate != $1.rate ? $0.rate > $1.rate : $0.keyHash < $1.keyHash
       },
       totals: totals)
   }
 
-  private func serverState(_ record: ServerRecord) -> ServerState {
+  private func serverState(_ record: ServerRecord, _ plan: SlotPlan) -> ServerState {
     let phase: ServerState.Phase =
       switch record.phase {
       case _ where record.isReturning: .away
       case .unknown: .unknown
       case .admitting, .admitted, .assigning, .ready, .joining: .admitting
-      case .alive: .alive
+      case .alive: record.isDraining ? .draining : .alive
       case .away: .away
       case .lost: .lost
+      case .drained: .drained
       }
     return ServerState(
       number: record.number, phase: phase, incarnation: record.incarnation,
-      slots: slots.count(of: record.number), load: record.load, keys: record.totals.keys,
+      slots: slots.count(of: record.number), slotsGoal: plan.goal(of: record.number) ?? 0,
+      weight: record.isDraining ? 0 : record.slow.weight, roundTrip: record.roundTrip,
+      load: record.load, keys: record.totals.keys,
       reads: record.totals.reads, writes: record.totals.writes,
       copies: record.totals.copiesStored, refused: record.totals.refused,
       storage: !record.isDurable

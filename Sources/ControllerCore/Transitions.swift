@@ -84,7 +84,7 @@ extension ControllerCore {
 
   /// Begins a batch with the transitions that wait: what must be first, then what is wished.
   mutating func beginBatch() {
-    if targets.servers(in: targets.current) != alive, !faults.contains(.plainTargetChange) {
+    if targets.servers(in: targets.current) != receiverMask, !faults.contains(.plainTargetChange) {
       makeTargets()
     }
     var items: [BatchItem] = []
@@ -172,13 +172,20 @@ extension ControllerCore {
       faults.contains(.generationBeforeEntry) ? generation : raiseGeneration()
     begin(
       Batch(
-        fence: fence, deadline: now + configuration.times.transition, servers: living,
+        fence: fence, deadline: now + configuration.times.transition + slowAllowance,
+        servers: living,
         firstSequence: newSequence(), isTakeOver: false, items: items))
   }
 
   mutating func begin(_ batch: Batch) {
     self.batch = batch
     for index in batch.items.indices { sendFences(index) }
+  }
+
+  /// A slow server holds up every transition, and is not to make it fail.
+  var slowAllowance: UInt64 {
+    let slowest = servers.filter { $0.phase == .alive }.map(\.roundTrip).max() ?? 0
+    return min(8 * slowest, configuration.times.serverTimeout)
   }
 
   private mutating func sendFences(_ index: Int) {

@@ -50,6 +50,10 @@ public enum DirectoryChange: Sendable, Equatable {
   case setGeneration(UInt64)
   /// Bit per living server.
   case setAlive(UInt32)
+  /// Bit per server that gets no copies of hot keys, though it lives.
+  case setSpared(UInt32)
+  /// Bit per server that is drained or being drained: for the controller's successor alone.
+  case setDrained(UInt32)
   case setServer(UInt8, ServerPlace)
   case setSlots(first: UInt16, count: UInt16, home: UInt8, moving: Bool)
   /// A table of 256 write targets. No entry may be using it.
@@ -84,6 +88,8 @@ public enum DirectoryChange: Sendable, Equatable {
   case noteAway(UInt32)
   /// Bit per server whose state outlives its process.
   case noteDurable(UInt32)
+  /// Bit per server that slots move from or to, before it is told so until it knows the end of it.
+  case noteMoving(UInt32)
   /// Controllers that have taken the directory over from another one.
   case noteAdoptions(UInt64)
   /// A ban in one of `DirectoryContents.bansMax` places; a key hash of 0: none.

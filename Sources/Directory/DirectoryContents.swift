@@ -36,6 +36,9 @@ public struct DirectoryContents: Sendable, Equatable {
   public var serving: Bool
   /// Bit per living server.
   public var alive: UInt32
+  /// Bit per server that gets no copies of hot keys, and that is drained or being drained.
+  public var spared: UInt32
+  public var drained: UInt32
   /// By number; all 32.
   public var servers: [ServerPlace]
   public var slots: [Slot]
@@ -50,6 +53,8 @@ public struct DirectoryContents: Sendable, Equatable {
   public var away: UInt32
   /// Bit per server whose state outlives its process.
   public var durable: UInt32
+  /// Bit per server that slots move from or to.
+  public var moving: UInt32
   /// By place.
   public var bans: [Ban]
   /// Controllers that have taken the directory over from another one.
@@ -69,7 +74,8 @@ extension DirectoryMemory {
       epoch: UInt16(truncatingIfNeeded: control.pointee.epoch), generation: generation,
       nextVersion: nextVersion, window: control.pointee.window,
       serverCount: control.pointee.server_count, serving: control.pointee.serving != 0,
-      alive: control.pointee.alive, servers: (0..<WireLimits.serversMax).map(server),
+      alive: control.pointee.alive, spared: control.pointee.spared,
+      drained: control.pointee.drained, servers: (0..<WireLimits.serversMax).map(server),
       slots: (0..<WireLimits.slots).map { slot in
         .init(
           home: raw.pointee.slots[slot].home, moving: raw.pointee.slots[slot].moving != 0,
@@ -81,6 +87,7 @@ extension DirectoryMemory {
       entries: (0..<UInt32(capacity)).compactMap(entry),
       lossGeneration: notes.pointee.loss_generation, losing: notes.pointee.losing,
       away: notes.pointee.away, durable: notes.pointee.durable,
+      moving: notes.pointee.moving,
       bans: (0..<DirectoryContents.bansMax).map {
         Ban(keyHash: bans[$0].key_hash, until: bans[$0].until)
       }, adoptions: notes.pointee.layout.adoptions)
@@ -124,6 +131,7 @@ extension DirectoryMemory {
     case .noteLosing(let servers): hotrack_store32(&notes.pointee.losing, servers)
     case .noteAway(let servers): hotrack_store32(&notes.pointee.away, servers)
     case .noteDurable(let servers): hotrack_store32(&notes.pointee.durable, servers)
+    case .noteMoving(let servers): hotrack_store32(&notes.pointee.moving, servers)
     case .noteAdoptions(let count): hotrack_store64(&notes.pointee.layout.adoptions, count)
     default: break
     }

@@ -78,6 +78,10 @@ public final class DirectoryMemory: @unchecked Sendable {
       hotrack_store64(&control.pointee.generation, generation)
     case .setAlive(let servers):
       hotrack_store32(&control.pointee.alive, servers)
+    case .setSpared(let servers):
+      hotrack_store32(&control.pointee.spared, servers)
+    case .setDrained(let servers):
+      hotrack_store32(&control.pointee.drained, servers)
     case .setMode(let entry, let mode):
       directory_set_mode(raw, checked(entry), mode.rawValue)
     case .setCopies(let entry, let copies):
@@ -91,7 +95,7 @@ public final class DirectoryMemory: @unchecked Sendable {
     case .setServerCount(let count):
       precondition(count <= WireLimits.serversMax)
       hotrack_store32(&control.pointee.server_count, count)
-    case .noteLoss, .noteLosing, .noteAway, .noteDurable, .noteAdoptions:
+    case .noteLoss, .noteLosing, .noteAway, .noteDurable, .noteMoving, .noteAdoptions:
       note(change)
     default:
       guard var stores = stores(of: change) else { preconditionFailure("\(change)") }
@@ -113,6 +117,9 @@ public final class DirectoryMemory: @unchecked Sendable {
   public func load(ofServer server: Int) -> UInt32 {
     hotrack_load32(&raw.pointee.loads[server].load)
   }
+
+  /// The home server of a slot.
+  public func home(ofSlot slot: Int) -> Int { Int(raw.pointee.slots[slot].home) }
 
   /// What the memory says of one entry: version and set are of one moment.
   public func reading(ofEntry entry: UInt32) -> EntryReading {

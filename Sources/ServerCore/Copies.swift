@@ -52,6 +52,7 @@ extension ServerCore {
     engine.store(
       arrival.key, keyHash: header.keyHash, value: arrival.value,
       attributes(header.keyHash, version: header.version, generation: generation, kind: kind))
+    noteChange(arrival.key, header.keyHash)
     totals.copiesStored += 1
     var acknowledgement = header.reply(.ok)
     acknowledgement.operation = .copyAck

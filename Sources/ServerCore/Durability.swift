@@ -21,6 +21,14 @@ extension ServerCore {
       recovered = row
     case .slots(let runs):
       for run in runs { slots.give(run) }
+    case .slotFences(let rows):
+      for row in rows {
+        for slot in Int(row.first)..<Int(row.first) + Int(row.count) {
+          slotFences[slot] = SlotFence(
+            generation: row.generation, evictedBirth: row.evictedBirth,
+            lossGeneration: row.lossGeneration)
+        }
+      }
     }
   }
 
@@ -43,6 +51,7 @@ extension ServerCore {
     sessions.recordEverything()
     for (keyHash, fence) in fences { journal?.fence(keyHash, fence.row) }
     recordSlots()
+    recordSlotFences()
     journal?.damaged(damagedSlots)
     if let recovered {
       journal?.server(recovered)
@@ -59,6 +68,7 @@ extension ServerCore {
     journal?.removeEverything()
     makeTables()
     fences.removeAll()
+    forgetMoves()
     forgotten = ForgottenFences()
     slots = OwnedSlots(count: WireLimits.slots)
     slotsGeneration = 0
@@ -80,6 +90,7 @@ extension ServerCore {
   mutating func settleEpoch() {
     for keyHash in formerRows where fences[keyHash] == nil { journal?.fence(keyHash, nil) }
     formerRows = []
+    recordSlotFences()
     recordServer()
   }
 
@@ -112,6 +123,23 @@ extension ServerCore {
   }
 
   func recordSlots() { journal?.slots(slots.runs) }
+
+  /// Not before it has slots of its epoch, as with `recordServer`.
+  func recordSlotFences() {
+    guard let journal, hasSlotsOfEpoch else { return }
+    var rows: [SlotFenceRow] = []
+    for (slot, fence) in slotFences.sorted(by: { $0.key < $1.key }) {
+      let row = SlotFenceRow(
+        first: UInt16(slot), count: 1, generation: fence.generation,
+        evictedBirth: fence.evictedBirth, lossGeneration: fence.lossGeneration)
+      if let last = rows.last, last.continues(with: row) {
+        rows[rows.count - 1].count += 1
+      } else {
+        rows.append(row)
+      }
+    }
+    journal.slotFences(rows)
+  }
 
   /// Changes a fence, or takes it away.
   mutating func setFence(_ keyHash: UInt64, _ fence: KeyFence?) {

@@ -41,6 +41,13 @@ struct ForgottenFences {
 
   init() {}
 
+  mutating func add(_ fence: SlotFence) {
+    lossGeneration = max(lossGeneration, fence.lossGeneration)
+    guard fence.evictedBirth > 0 else { return }
+    evictedBirth = max(evictedBirth, fence.evictedBirth)
+    evictedGeneration = max(evictedGeneration, fence.generation)
+  }
+
   mutating func add(_ fence: KeyFence) {
     lossGeneration = max(lossGeneration, fence.lossGeneration)
     evictedBirth = max(evictedBirth, fence.evictedBirth)

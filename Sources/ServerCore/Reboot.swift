@@ -65,6 +65,8 @@ extension ServerCore {
       for fence in fences.values { forgotten.add(fence) }
       // What is written down stays until there are slots of this epoch.
       if journal != nil { formerRows += fences.keys }
+      for fence in slotFences.values { forgotten.add(fence) }
+      forgetMoves()
       fences.removeAll()
       epoch = header.epoch
       hasSlotsOfEpoch = false
@@ -117,6 +119,7 @@ extension ServerCore {
     slots = OwnedSlots(count: WireLimits.slots)
     slotsGeneration = 0
     hasSlotsOfEpoch = false
+    forgetMoves()
     floorParts = PartAssembly()
     slotsParts = PartAssembly()
     if journal != nil {

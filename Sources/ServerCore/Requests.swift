@@ -65,6 +65,10 @@ extension ServerCore {
   ) {
     let keyHash = arrival.header.keyHash
     let record = engine.find(arrival.key, keyHash: keyHash)
+    guard record != nil || !mayHaveDropped(arrival.header) else {
+      refuse(arrival, .staleGeneration, fence: fence.generation, &output)
+      return
+    }
     guard record?.version ?? 0 >= arrival.header.version else {
       refuse(arrival, .behind, fence: fence.generation, &output)
       return
@@ -122,7 +126,9 @@ extension ServerCore {
     _ arrival: Arrival, _ fence: FenceReading, _ output: inout some ServerOutput
   ) {
     var header = replyHeader(arrival, .sessionLost, fence: fence.generation)
-    header.version = max(sessions.evictedBirth, fence.evictedBirth, forgotten.evictedBirth)
+    header.version = max(
+      sessions.evictedBirth, fence.evictedBirth, forgotten.evictedBirth,
+      slotFence(of: header)?.evictedBirth ?? 0)
     totals.refused += 1
     send(header, &output)
   }
@@ -158,6 +164,11 @@ extension ServerCore {
       || birth <= forgotten.evictedBirth && header.firstGeneration < forgotten.evictedGeneration
     {
       return .sessionLost
+    }
+    if let status = slotFence(of: header)?.objection(
+      to: header, isKnownCompared: !faults.contains(.knownGenerationIgnored))
+    {
+      return status
     }
     return lossObjection(to: header, fence)
   }
@@ -199,6 +210,7 @@ extension ServerCore {
         attributes(
           header.keyHash, version: header.version, generation: header.generation,
           kind: isDelete ? .tombstone : .value))
+      noteChange(arrival.key, header.keyHash)
     }
     if !faults.contains(.noSession) {
       sessions.record(

@@ -106,4 +106,16 @@ public struct ServerFaults: OptionSet, Sendable {
   public static let epochIgnored = ServerFaults(rawValue: 1 << 20)
   /// The same, until the new epoch's directory has given out the slots.
   public static let admittedLate = ServerFaults(rawValue: 1 << 21)
+  /// The old home of a slot does not refuse writes from before the move.
+  public static let slotFenceIgnored = ServerFaults(rawValue: 1 << 24)
+  /// Tombstones stay behind when a slot moves.
+  public static let slotTombstonesStay = ServerFaults(rawValue: 1 << 25)
+  /// Session entries stay behind when a slot moves.
+  public static let slotSessionsStay = ServerFaults(rawValue: 1 << 26)
+  /// What is written while a slot is being copied is not copied again.
+  public static let slotChangesMissed = ServerFaults(rawValue: 1 << 27)
+  /// The old home of a slot goes on as if the slot was its own.
+  public static let oldHomeAnswers = ServerFaults(rawValue: 1 << 28)
+  /// What is left over of an earlier time is not dropped when a slot comes.
+  public static let slotLeftoversKept = ServerFaults(rawValue: 1 << 29)
 }

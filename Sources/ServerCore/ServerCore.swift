@@ -58,6 +58,19 @@ public struct ServerCore {
   /// offers after a restart, until it has its slots of this epoch.
   var formerRows: [UInt64] = []
 
+  // Slots on their way (SlotMoves.swift).
+  /// By slot: of the latest move in which it left or came.
+  var slotFences: [Int: SlotFence] = [:]
+  /// By slot: the latest move whose coming has dropped what was left over. What older requests were
+  /// steered here for, when its key was hot, may be gone.
+  var clearedSlots: [Int: UInt64] = [:]
+  var leaving: LeavingSlots?
+  var arriving: ArrivingSlots?
+  /// The newest move heard of, and the latest that brought slots.
+  var newestMove: UInt64 = 0
+  var takenMove: UInt64 = 0
+  var release = SlotRelease.none
+
   /// A server that stores its keys in memory.
   public init(_ configuration: ServerConfiguration) {
     self.init(
@@ -110,6 +123,10 @@ public struct ServerCore {
       if operation != .hello { serve(arrival, &output) }
     } else if operation == .copy {
       storeCopy(arrival, &output)
+    } else if operation == .slotCopy {
+      storeSlotCopy(arrival, &output)
+    } else if operation == .slotCopyAck {
+      slotCopyAcknowledged(arrival)
     } else if fromDirectory {
       obey(arrival, &output)
     }
@@ -152,6 +169,9 @@ public struct ServerCore {
       }
     }
   }
+
+  /// Whether it is home of a slot, as far as it knows: for invariants.
+  public func isHome(ofSlot slot: Int) -> Bool { slots.contains(slot) }
 
   /// Its number, for the owners of several servers.
   public var number: UInt8 { configuration.number }

@@ -19,6 +19,7 @@ extension ServerCore {
       case .slotsSet: obeySlots(arrival, &output)
       case .copyOrder: obeyCopyOrder(arrival, &output)
       case .learn: answerLearn(arrival, &output)
+      case .slotsMove: obeyMove(arrival, &output)
       default: break
       }
     }
@@ -38,7 +39,8 @@ extension ServerCore {
     return header
   }
 
-  private func answerProbe(_ arrival: Arrival, _ output: inout some ServerOutput) {
+  private mutating func answerProbe(_ arrival: Arrival, _ output: inout some ServerOutput) {
+    releaseSome()
     var header = answer(arrival, .probeAck)
     header.epoch = recovered?.epoch ?? epoch
     header.generation = recovered?.floor ?? floor
@@ -149,7 +151,7 @@ extension ServerCore {
   }
 
   /// LOST and the fresh version.
-  private func settle(_ arrival: Arrival, _ record: StoredRecord?, freshVersion: UInt64) {
+  private mutating func settle(_ arrival: Arrival, _ record: StoredRecord?, freshVersion: UInt64) {
     let header = arrival.header
     // A late duplicate must not touch what was stored after the transition.
     if let record, record.generation > header.generation { return }
@@ -165,6 +167,7 @@ extension ServerCore {
     } else {
       engine.update(arrival.key, keyHash: header.keyHash, attributes)
     }
+    noteChange(arrival.key, header.keyHash)
   }
 
   // MARK: FLOOR
@@ -195,10 +198,21 @@ extension ServerCore {
       forgotten.add(fence)
       setFence(keyHash, nil)
     }
+    for (slot, fence) in slotFences where fence.generation < generation {
+      forgotten.add(fence)
+      slotFences[slot] = nil
+    }
+    clearedSlots = clearedSlots.filter { $0.value >= generation }
     settleDamage()
     recordServer()
-    let (fences, slots) = (fences, slots)
+    recordSlotFences()
+    let (fences, slots, leaving, arriving) = (fences, slots, leaving, arriving)
     engine.forget { record in
+      // It may have come to be data since it was stored, and what moves is kept as it is.
+      let slot = KeyHash.slot(record.keyHash)
+      guard slots.isForgettable(record.keyHash, record.kind),
+        leaving?.slots.contains(slot) != true, arriving?.slots.contains(slot) != true
+      else { return false }
       guard !named.contains(record.keyHash) else { return false }
       guard !isObeyedBlindly else { return !slots.contains(KeyHash.slot(record.keyHash)) }
       // A fence that is left is newer: the key is replicated again, or is becoming so.
@@ -229,6 +243,8 @@ extension ServerCore {
   }
 
   private mutating func setSlots(_ runs: [SlotRun], named: Set<UInt64>) {
+    // Whatever was on its way: this is how it is.
+    (leaving, arriving, takenMove, release) = (nil, nil, 0, .none)
     var isGiven = Array(repeating: false, count: WireLimits.slots)
     var isEmptied = Array(repeating: false, count: WireLimits.slots)
     for run in runs {
@@ -253,7 +269,7 @@ extension ServerCore {
       if isEmptied[KeyHash.slot(record.keyHash)] && !named.contains(record.keyHash) {
         return .remove
       }
-      return .keep(isForgettable: isForgettable(record.keyHash, record.kind))
+      return .keep(isForgettable: slots.isForgettable(record.keyHash, record.kind))
     }
   }
 }

@@ -69,6 +69,8 @@ public enum ScenarioPart: String, Sendable, CaseIterable {
   /// Disks, and what goes wrong with them.
   case disks
   case damage
+  /// Servers that are drained and added, and slots that move by themselves.
+  case serverChanges = "server-changes"
 
   func leaveOut(of scenario: inout RackScenario) {
     switch self {
@@ -93,6 +95,9 @@ public enum ScenarioPart: String, Sendable, CaseIterable {
     case .lateFloors: scenario.floorDelay = 0
     case .disks: scenario.isDurable = false
     case .damage: scenario.damage = 0
+    case .serverChanges:
+      scenario.serverChanges = 0
+      scenario.rebalances = false
     }
   }
 }

@@ -18,6 +18,10 @@ public final class MemoryTable: StorageEngine {
   /// The smaller table before, while it is being emptied.
   private var old: PlaceTable?
   private var oldPosition = 0
+  /// The next place of the pass of `scan`, and how often the table had grown when it began.
+  private var scanPosition = 0
+  private var scanGrowths = 0
+  private var growths = 0
   /// Records that FLOOR may forget; each knows its index here plus one.
   private var forgettable: [UnsafeMutablePointer<RecordHeader>] = []
   /// Keys with a value; tombstones and lost keys do not count.
@@ -78,6 +82,10 @@ public final class MemoryTable: StorageEngine {
     set(record, attributes)
   }
 
+  public func remove(_ key: UnsafeRawBufferPointer, keyHash: UInt64) {
+    if let record = locate(key, keyHash) { remove(record) }
+  }
+
   public func forget(where shouldForget: (StoredRecord) -> Bool) {
     // Backwards: removing puts the last one, which was looked at already, in the place.
     var index = forgettable.count - 1
@@ -110,6 +118,27 @@ public final class MemoryTable: StorageEngine {
     for position in 0..<old.capacity {
       if let record = old.record(at: position) { body(record.stored) }
     }
+  }
+
+  public func beginScan() {
+    scanPosition = 0
+    scanGrowths = growths
+  }
+
+  public func scan(effort: Int, _ body: (StoredRecord) -> Bool) -> Bool {
+    if old != nil {
+      for _ in 0..<max(1, effort / Self.movedPerChange) { moveSome() }
+      return false
+    }
+    // Growing has given the records other places.
+    if scanGrowths != growths { beginScan() }
+    let end = min(scanPosition + effort, places.capacity)
+    while scanPosition < end {
+      let record = places.record(at: scanPosition)
+      scanPosition += 1
+      if let record, !body(record.stored) { break }
+    }
+    return scanPosition == places.capacity
   }
 
   // MARK: Records
@@ -150,7 +179,7 @@ public final class MemoryTable: StorageEngine {
   private func remove(_ record: UnsafeMutablePointer<RecordHeader>) {
     setForgettable(record, false)
     if record.pointee.kind == .value { valueCount -= 1 }
-    if !places.remove(record) { old?.replace(record) }
+    if !places.remove(record, scanPosition: &scanPosition) { old?.replace(record) }
     arena.giveBack(UnsafeMutableRawPointer(record), record.pointee.sizeClass)
   }
 
@@ -160,6 +189,7 @@ public final class MemoryTable: StorageEngine {
     if old == nil && (places.used + 1) * 4 > places.capacity * 3 {
       old = places
       oldPosition = 0
+      growths += 1
       places = PlaceTable(capacity: places.capacity * 2)
     }
     places.insert(record)
@@ -296,8 +326,10 @@ private struct PlaceTable {
   }
 
   /// Removes a record and moves those behind it up (Knuth, TAOCP 3, 6.4 algorithm R). False: it is
-  /// not here.
-  mutating func remove(_ record: UnsafeMutablePointer<RecordHeader>) -> Bool {
+  /// not here. A pass that has not seen a record yet which moves behind it goes back to it.
+  mutating func remove(
+    _ record: UnsafeMutablePointer<RecordHeader>, scanPosition: inout Int
+  ) -> Bool {
     guard var hole = position(of: record) else { return false }
     var position = hole
     while true {
@@ -307,6 +339,7 @@ private struct PlaceTable {
       // It may move up unless its ideal place lies cyclically in (hole, position].
       if (position &- ideal) & mask >= (position &- hole) & mask {
         places[hole] = places[position]
+        if hole < scanPosition && position >= scanPosition { scanPosition = hole }
         hole = position
       }
     }

@@ -42,9 +42,10 @@ public final class SessionTable {
   /// Client → session, open addressing; index plus one, 0: empty.
   private let places: UnsafeMutablePointer<UInt32>
   private let placeMask: Int
-  /// First entry of each chain of entries whose key hashes share their low bits; index plus one.
+  /// First entry of each chain of entries whose key hashes share their top bits, so that those of a
+  /// slot are found together; index plus one.
   private let chains: UnsafeMutablePointer<UInt32>
-  private let chainMask: Int
+  private let chainCount: Int
   /// Sessions as a heap, the oldest birth first.
   private let heap: UnsafeMutablePointer<UInt32>
   private let journal: StateJournal?
@@ -61,7 +62,7 @@ public final class SessionTable {
     places = Self.zeroed(2 * size)
     placeMask = 2 * size - 1
     chains = Self.zeroed(size)
-    chainMask = size - 1
+    chainCount = size
     heap = Self.zeroed(sessionsMax)
     sessions = ChunkedPool(chunkCapacity: 256)
     pool = ChunkedPool(chunkCapacity: 1024)
@@ -106,7 +107,7 @@ public final class SessionTable {
   /// All entries for a key hash: none is below its client's mark. Ordered by client and sequence.
   public func entries(ofKeyHash keyHash: UInt64) -> [SessionEntry] {
     var found: [SessionEntry] = []
-    var next = chains[Int(truncatingIfNeeded: keyHash) & chainMask]
+    var next = chains[chain(of: keyHash)]
     while next != 0 {
       let entry = pool[next - 1]
       if entry.pointee.keyHash == keyHash {
@@ -115,6 +116,24 @@ public final class SessionTable {
       next = entry.pointee.next
     }
     return found.sorted { ($0.client, $0.sequence) < ($1.client, $1.sequence) }
+  }
+
+  /// All entries for the keys of a slot, by key hash, ascending; those of a key hash as above.
+  public func entries(
+    inSlot slot: Int
+  ) -> [(keyHash: UInt64, entries: [SessionEntry])] {
+    var hashes: Set<UInt64> = []
+    let first = slot * chainCount / WireLimits.slots
+    let count = max(1, chainCount / WireLimits.slots)
+    for chain in first..<first + count {
+      var next = chains[chain]
+      while next != 0 {
+        let entry = pool[next - 1]
+        if KeyHash.slot(entry.pointee.keyHash) == slot { hashes.insert(entry.pointee.keyHash) }
+        next = entry.pointee.next
+      }
+    }
+    return hashes.sorted().map { ($0, entries(ofKeyHash: $0)) }
   }
 
   /// Takes over what another server knew of a write for a key of this hash. It is left out if the
@@ -275,12 +294,17 @@ public final class SessionTable {
     session.pointee.mark = mark
   }
 
+  private func chain(of keyHash: UInt64) -> Int {
+    // The count is a power of two.
+    Int(keyHash >> UInt64(64 - chainCount.trailingZeroBitCount))
+  }
+
   private func add(_ session: UInt32, _ entry: Entry) {
     let place = slot(sessions[session], entry.sequence)
     drop(place)
     let index = pool.take()
     pool[index].initialize(to: entry)
-    let chain = chains + (Int(truncatingIfNeeded: entry.keyHash) & chainMask)
+    let chain = chains + chain(of: entry.keyHash)
     pool[index].pointee.next = chain.pointee
     if chain.pointee != 0 { pool[chain.pointee - 1].pointee.previous = index + 1 }
     chain.pointee = index + 1
@@ -294,7 +318,7 @@ public final class SessionTable {
     if entry.previous != 0 {
       pool[entry.previous - 1].pointee.next = entry.next
     } else {
-      chains[Int(truncatingIfNeeded: entry.keyHash) & chainMask] = entry.next
+      chains[chain(of: entry.keyHash)] = entry.next
     }
     if entry.next != 0 { pool[entry.next - 1].pointee.previous = entry.previous }
     pool.giveBack(index)

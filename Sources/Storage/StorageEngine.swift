@@ -59,6 +59,8 @@ public protocol StorageEngine: AnyObject {
   /// by dropping it. Does nothing if the key is not stored.
   func update(
     _ key: UnsafeRawBufferPointer, keyHash: UInt64, _ attributes: RecordAttributes)
+  /// Removes a key, if it is stored.
+  func remove(_ key: UnsafeRawBufferPointer, keyHash: UInt64)
   /// Removes the forgettable records that `shouldForget` names. Costs as much as there are
   /// forgettable records. `shouldForget` must not change the engine.
   func forget(where shouldForget: (StoredRecord) -> Bool)
@@ -66,6 +68,12 @@ public protocol StorageEngine: AnyObject {
   /// it is forgettable. `decide` must not change the engine. For rare events: costs as much as
   /// there are records.
   func review(_ decide: (StoredRecord) -> RecordReview)
+  /// Begins to look at all records little by little; ends such a pass that is under way.
+  func beginScan()
+  /// Goes on with the pass: looks at about `effort` places and gives `body` the records in them, or
+  /// fewer if `body` returns false. What is stored all the time of the pass and not changed is given
+  /// at least once, in no particular order. True: the pass is over. `body` must not change the engine.
+  func scan(effort: Int, _ body: (StoredRecord) -> Bool) -> Bool
 }
 
 /// What becomes of a record in `StorageEngine.review`.

@@ -180,6 +180,12 @@ public struct SlotRun: Sendable, Equatable {
     self.lossGeneration = lossGeneration
   }
 
+  /// All slots of the other run are in this one.
+  public func contains(_ other: SlotRun) -> Bool {
+    first <= other.first
+      && Int(other.first) + Int(other.count) <= Int(first) + Int(count)
+  }
+
   static let length = 16
 
   init(from reader: inout BodyReader) throws(WireError) {
@@ -326,6 +332,7 @@ struct BodyReader {
 
   mutating func uint8() throws(WireError) -> UInt8 { try integer() }
   mutating func uint16() throws(WireError) -> UInt16 { try integer() }
+  mutating func uint32() throws(WireError) -> UInt32 { try integer() }
   mutating func uint64() throws(WireError) -> UInt64 { try integer() }
 
   mutating func bytes(_ count: Int) throws(WireError) -> [UInt8] {

@@ -17,6 +17,8 @@ public enum Operation: UInt8, Sendable, CaseIterable {
   case copy = 16
   case copyAck = 17
   case copyOrder = 18
+  case slotCopy = 19
+  case slotCopyAck = 20
 
   case fence = 24
   case fenceAck = 25
@@ -31,6 +33,8 @@ public enum Operation: UInt8, Sendable, CaseIterable {
   case probeAck = 33
   case admit = 34
   case admitAck = 35
+  case slotsMove = 36
+  case slotsMoveAck = 37
   case learn = 38
   case learnAck = 39
   case renew = 40
@@ -80,7 +84,7 @@ public struct Flags: OptionSet, Sendable, Hashable {
   public static let tombstone = Flags(rawValue: UInt16(HOTRACK_FLAG_TOMBSTONE))
   /// Not the first attempt; for the reader of a capture.
   public static let retry = Flags(rawValue: UInt16(HOTRACK_FLAG_RETRY))
-  /// In SYNC: no living server has the newest value.
+  /// In SYNC and SLOT_COPY: no living server has the newest value.
   public static let lost = Flags(rawValue: UInt16(HOTRACK_FLAG_LOST))
 }
 

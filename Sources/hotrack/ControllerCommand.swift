@@ -43,7 +43,7 @@ extension ControllerOptions {
       servers: file.servers.map { server in
         Server(
           number: UInt8(server.number), endpoint: Endpoint(server.address, port: server.port),
-          interface: server.interface, mac: server.mac?.bytes)
+          interface: server.interface, mac: server.mac?.bytes, isDrained: server.isDrained)
       })
     isOneArm = file.mode == .oneArm
     if let buckets = file.buckets { self.buckets = buckets }
@@ -68,6 +68,13 @@ extension PolicyConfiguration {
     set(&interval, nanoseconds(settings.intervalMilliseconds))
     set(&movesPerSecond, settings.movesPerSecond)
     set(&movesBurst, settings.movesBurst)
+    set(&rebalances, settings.rebalance)
+    set(&movedKeysPerSecond, settings.movedKeysPerSecond)
+    set(&slow.isOn, settings.slowProbeMilliseconds.map { $0 > 0 })
+    set(&slow.roundTrip, nanoseconds(settings.slowProbeMilliseconds))
+    set(&slow.load, settings.slowLoad)
+    set(&slow.after, nanoseconds(settings.slowAfterMilliseconds))
+    set(&slow.recovery, nanoseconds(settings.slowRecoveryMilliseconds))
     set(&samplesPerSecond, settings.samplesPerSecond)
     set(&watchedKeys, settings.watchedKeys)
   }

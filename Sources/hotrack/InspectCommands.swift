@@ -47,30 +47,6 @@ struct KeysCommand: ParsableCommand {
   }
 }
 
-/// `hotrack servers`: the servers and their load.
-struct ServersCommand: ParsableCommand {
-  static let configuration = CommandConfiguration(
-    commandName: "servers",
-    abstract: "List a rack's servers: their state and load.",
-    discussion: """
-      LOAD: requests that waited at the last probe. Rates are those of the last second, counted \
-      by the data plane.
-
-      \(ControlOptions.exitCodes)
-      """)
-
-  @OptionGroup var control: ControlOptions
-
-  @Flag(help: "Print one JSON array.")
-  var json = false
-
-  func run() throws {
-    let answer = try control.ask("servers", ControlRequest(.servers))
-    let servers = answer.servers ?? []
-    if json { try printJSON(servers) } else { print(ControlTables.servers(servers)) }
-  }
-}
-
 /// `hotrack control`: what a person or a scenario may ask of a controller.
 struct ControlCommand: ParsableCommand {
   static let configuration = CommandConfiguration(

@@ -98,6 +98,6 @@ struct RequestReport: Encodable {
   }
 }
 
-func standardError(_ line: String) {
-  FileHandle.standardError.write(Data("\(line)\n".utf8))
+func standardError(_ line: String, terminator: String = "\n") {
+  FileHandle.standardError.write(Data("\(line)\(terminator)".utf8))
 }

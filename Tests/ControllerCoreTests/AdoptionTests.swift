@@ -35,6 +35,19 @@ import Wire
     },
     Work(testDescription: "lose a server", prepare: { silence(2, $0) }) { _ in },
     Work(testDescription: "lose the home server", prepare: { silence(1, $0) }) { _ in },
+    Work(testDescription: "drain a server", prepare: { $0.promote(key) }) { rack in
+      rack.handle(.command(.drain(1)))
+    },
+    Work(testDescription: "add a server", prepare: { drain(2, $0) }) { rack in
+      rack.handle(.command(.add(2)))
+    },
+    Work(
+      testDescription: "lose a server while slots move",
+      prepare: {
+        silence(0, $0)
+        $0.handle(.command(.drain(1)))
+      }
+    ) { _ in },
     Work(testDescription: "lose a server that comes back", prepare: { $0.promote(key) }) { rack in
       rack.startServer(2)
     },
@@ -48,8 +61,16 @@ import Wire
     rack.run(milliseconds: 1850)
   }
 
+  private static func drain(_ server: UInt8, _ rack: TestRack) {
+    rack.handle(.command(.drain(server)))
+    rack.run { rack.core.state.servers[Int(server)].phase == .drained && rack.core.isQuiet }
+  }
+
   private func rack(_ work: Work) -> TestRack {
-    let rack = TestRack()
+    let rack = TestRack {
+      $0.policy.movedSlotsMax = 8192
+      $0.policy.rebalances = true
+    }
     rack.serve()
     #expect(rack.perform(.set, Self.key, sequence: 1, value: [1])?.header.status == .ok)
     #expect(rack.perform(.set, Self.other, sequence: 2, value: [2])?.header.status == .ok)
@@ -93,7 +114,15 @@ import Wire
     rack.run(milliseconds: rack.silent.isEmpty ? 300 : 2300)
     #expect(rack.run { rack.core.isQuiet && rack.queue.isEmpty }, "step \(step) does not settle")
     #expect(rack.memory.contents().entries.allSatisfy { $0.mode == .hot }, "step \(step)")
-    #expect(rack.memory.contents().losing == 0)
+    let contents = rack.memory.contents()
+    #expect(contents.losing == 0 && contents.moving == 0)
+    #expect(!contents.slots.contains { $0.moving })
+    for key in [Self.key, Self.other] {
+      let homes = rack.servers.values.filter { server in
+        contents.alive & bit(server.number) != 0 && server.slotRun(of: key) != nil
+      }
+      #expect(homes.map { Int($0.number) } == [rack.memory.home(ofSlot: KeyHash.slot(key))])
+    }
     for (index, key) in [Self.key, Self.other].enumerated() {
       let sequence = UInt64(10 + index)
       let version = rack.perform(.set, key, client: 8, sequence: sequence, value: [9])?
@@ -236,6 +265,45 @@ import Wire
     rack.startServer(2)
     rack.run { rack.core.state.servers[2].phase == .alive && rack.core.isQuiet }
     #expect(rack.perform(.get, lost, client: 10, sequence: 2)?.header.status == .lost)
+  }
+
+  @Test func aDrainGoesOn() {
+    let rack = TestRack { $0.policy.movedSlotsMax = 1024 }
+    rack.serve()
+    let key = hash(homeOf: 2, of: 3)
+    #expect(rack.perform(.set, key, sequence: 1, value: [1])?.header.status == .ok)
+    rack.handle(.command(.drain(2)))
+    rack.run { rack.core.state.totals.slotMoves >= 2 && rack.core.move?.isFrozen == true }
+    rack.effectsLeft = 0
+    rack.replaceController()
+    #expect(rack.core.state.servers[2].phase == .draining)
+    rack.run { rack.core.state.servers[2].phase == .drained }
+    rack.settle()
+    #expect(rack.core.state.servers.map(\.slots) == [8192, 8192, 0])
+    #expect(rack.perform(.get, key, client: 10, sequence: 1)?.value == [1])
+    // And so does what it has led to.
+    rack.effectsLeft = 0
+    rack.replaceController()
+    rack.settle()
+    #expect(rack.core.state.servers[2].phase == .drained)
+    rack.handle(.command(.add(2)))
+    rack.run { rack.core.state.servers[2].phase == .alive }
+    rack.settle()
+    #expect(rack.perform(.get, key, client: 10, sequence: 2)?.value == [1])
+  }
+
+  @Test func slotsThatAreFrozenGoOnAtTheirHome() {
+    for (fault, isThawed) in [(ControllerFaults.adoptionForgetsMove, false), ([], true)] {
+      let rack = TestRack()
+      rack.serve()
+      rack.handle(.command(.drain(2)))
+      rack.run { rack.core.move?.isFrozen == true }
+      rack.effectsLeft = 0
+      rack.replaceController(faults: fault)
+      rack.handle(.command(.add(2)))
+      rack.run(milliseconds: 100)
+      #expect(rack.memory.contents().slots.contains { $0.moving } != isThawed)
+    }
   }
 
   @Test func theGenerationRisesFirstOfAll() {

@@ -38,6 +38,11 @@ struct FakeServer {
   var entriesPerPart = 2
   /// Seen operations, for tests that count messages.
   var seen: [Operation: Int] = [:]
+  /// Slots that leave, with the messages that are not acknowledged; and slots that come.
+  var leaving: (move: UInt64, sent: UInt64, waiting: [UInt64: Message], isFenced: Bool)?
+  var arriving: (move: UInt64, peer: UInt8)?
+  var slotFences: [Int: UInt64] = [:]
+  var newestMove: UInt64 = 0
   /// The latest write that took effect here for the first time.
   var lastExecution: (client: UInt64, sequence: UInt64, version: UInt64)?
 
@@ -87,6 +92,11 @@ struct FakeServer {
     case .slotsSet: return setSlots(message)
     case .copyOrder: return copyOrder(message)
     case .copy: return copy(message)
+    case .slotsMove: return move(message)
+    case .slotCopy: return slotCopy(message)
+    case .slotCopyAck:
+      leaving?.waiting[header.sequence] = nil
+      return []
     case .get: return [read(message)]
     case .set, .delete: return write(message)
     default: return []
@@ -243,6 +253,7 @@ struct FakeServer {
     let parts = slotParts[header.sequence] ?? [:]
     if parts.count == Int(header.parts) {
       let before = self
+      (leaving, arriving) = (nil, nil)
       let ordered = parts.sorted { $0.key < $1.key }.map(\.value)
       slots = ordered.flatMap(\.runs)
       slotsGeneration = header.generation
@@ -253,6 +264,112 @@ struct FakeServer {
       }
     }
     return [answer(message, .slotsAck, .ok)]
+  }
+
+  /// Everything at once, and all that is not acknowledged again with every order.
+  private mutating func move(_ message: Message) -> [Message] {
+    guard let body = try? MoveBody(decoding: message.value) else { return [] }
+    let numbers = body.runs.flatMap { Int($0.first)..<Int($0.first) + Int($0.count) }
+    let moving = Set(numbers)
+    var state = MoveAckBody(move: body.move)
+    var copies: [Message] = []
+    switch body.step {
+    case .receive:
+      guard body.move > newestMove || arriving?.move == body.move else { return [] }
+      newestMove = body.move
+      arriving = (body.move, body.peer)
+      for hash in stored.keys
+      where moving.contains(KeyHash.slot(hash)) && !body.keyHashes.contains(hash) {
+        if stored[hash]?.generation ?? 0 < body.move { stored[hash] = nil }
+      }
+      state.isScanned = true
+    case .send, .fence:
+      guard body.move > newestMove || leaving?.move == body.move else { return [] }
+      newestMove = body.move
+      if leaving?.move != body.move { leaving = (body.move, 0, [:], false) }
+      if body.step == .fence {
+        for slot in numbers { slotFences[slot] = message.header.generation }
+      }
+      queueCopies(body, message.header, moving)
+      copies = leaving?.waiting.sorted { $0.key < $1.key }.map(\.value) ?? []
+      state.isScanned = true
+      state.sent = leaving?.sent ?? 0
+      state.waiting = UInt32(leaving?.waiting.count ?? 0)
+    case .take where arriving?.move == body.move:
+      slots += body.runs
+      for slot in numbers { slotFences[slot] = message.header.generation }
+      arriving = nil
+    case .leave where leaving?.move == body.move:
+      takeAway(moving)
+      leaving = nil
+    case .cancel where leaving?.move == body.move: leaving = nil
+    case .cancel where arriving?.move == body.move: arriving = nil
+    case .take, .leave, .cancel: break
+    }
+    return [answer(message, .slotsMoveAck, .ok, value: state.encoded())] + copies
+  }
+
+  private mutating func queueCopies(_ body: MoveBody, _ order: Header, _ moving: Set<Int>) {
+    let isFence = body.step == .fence && leaving?.isFenced == false
+    for (hash, held) in stored.sorted(by: { $0.key < $1.key })
+    where moving.contains(KeyHash.slot(hash)) && (isFence || leaving?.sent == 0) {
+      leaving?.sent += 1
+      var header = order
+      header.operation = .slotCopy
+      header.client = body.move
+      header.sequence = leaving?.sent ?? 0
+      header.keyHash = hash
+      header.version = held.version
+      header.flags = held.value == nil ? [.tombstone] : []
+      header.copyTargets = 1 << UInt32(body.peer)
+      leaving?.waiting[header.sequence] = Message(
+        header, key: testKey(hash), value: held.value ?? [])
+    }
+    guard isFence else { return }
+    leaving?.isFenced = true
+    for (client, list) in results.sorted(by: { $0.key < $1.key }) {
+      for (sequence, result) in list.sorted(by: { $0.key < $1.key })
+      where moving.contains(KeyHash.slot(result.keyHash)) {
+        leaving?.sent += 1
+        var header = order
+        header.operation = .slotCopy
+        header.client = body.move
+        header.sequence = leaving?.sent ?? 0
+        header.keyHash = result.keyHash
+        header.copyTargets = 1 << UInt32(body.peer)
+        let entry = SessionEntry(
+          client: client, sequence: sequence, version: result.version, operation: .set,
+          status: result.status)
+        leaving?.waiting[header.sequence] = Message(
+          header, value: SlotSessionsBody(entries: [entry]).encoded())
+      }
+    }
+  }
+
+  private mutating func takeAway(_ moving: Set<Int>) {
+    slots = slots.flatMap { run in
+      (Int(run.first)..<Int(run.first) + Int(run.count)).filter { !moving.contains($0) }.map {
+        SlotRun(first: UInt16($0), count: 1, lossGeneration: run.lossGeneration)
+      }
+    }
+  }
+
+  private mutating func slotCopy(_ message: Message) -> [Message] {
+    let header = message.header
+    guard let arriving, arriving.move == header.client else { return [] }
+    if message.key.isEmpty {
+      for entry in (try? SlotSessionsBody(decoding: message.value))?.entries ?? [] {
+        results[entry.client, default: [:]][entry.sequence] = Result(
+          version: entry.version, status: entry.status, keyHash: header.keyHash)
+      }
+    } else if header.version > stored[header.keyHash]?.version ?? 0 {
+      stored[header.keyHash] = Stored(
+        version: header.version, value: header.flags.contains(.tombstone) ? nil : message.value,
+        generation: header.generation)
+    }
+    var answer = answer(message, .slotCopyAck, .ok)
+    answer.header.copyTargets = 1 << UInt32(arriving.peer)
+    return [answer]
   }
 
   private mutating func copyOrder(_ message: Message) -> [Message] {
@@ -321,6 +438,11 @@ struct FakeServer {
     marks[header.client] = max(marks[header.client] ?? 0, header.acknowledged)
     results[header.client] = results[header.client]?.filter { $0.key >= header.acknowledged }
     if let fence = fences[hash]?.generation,
+      header.generation < fence || header.knownGeneration <= fence
+    {
+      return [answer(message, .set, .staleGeneration)]
+    }
+    if !header.flags.contains(.replicated), let fence = slotFences[KeyHash.slot(hash)],
       header.generation < fence || header.knownGeneration <= fence
     {
       return [answer(message, .set, .staleGeneration)]

@@ -41,6 +41,8 @@ final class TestRack {
   var servers: [UInt8: FakeServer] = [:]
   /// Servers that neither receive nor send.
   var silent: Set<UInt8> = []
+  /// Servers whose answers come so many steps late.
+  var late: [UInt8: Int] = [:]
   var network = Faults()
   var random: Random
   var step = 0
@@ -77,6 +79,8 @@ final class TestRack {
     var configuration = ControllerConfiguration(
       epoch: 1, servers: places, window: window, capacity: 64, seed: seed)
     configuration.policy.automatic = false
+    configuration.policy.rebalances = false
+    configuration.times.rebalance = 50_000_000
     configuration.times.floor = 0
     configuration.times.floorDelay = 0
     configuration.firstVersion = firstVersion ?? configuration.firstVersion
@@ -114,6 +118,7 @@ final class TestRack {
     configuration.epoch += 1
     configuration.firstVersion = Version.first(ofEpoch: configuration.epoch)
     configuration.members = members ?? core.members
+    configuration.serviceOrders = core.serviceOrders
     let faults = core.faults
     core = ControllerCore(configuration)
     core.faults = faults
@@ -169,6 +174,7 @@ final class TestRack {
     effectsLeft = nil
     graces = []
     configuration.members = core.members
+    configuration.serviceOrders = core.serviceOrders
     core = ControllerCore(configuration)
     core.faults = faults
     handle(.adopt(now: now, memory.contents()))
@@ -198,12 +204,12 @@ final class TestRack {
     }
   }
 
-  func post(_ message: Message, to destination: Destination) {
+  func post(_ message: Message, to destination: Destination, after late: Int = 0) {
     var copies = 1
     if Double.random(in: 0..<1, using: &random) < network.duplication { copies += 1 }
     for _ in 0..<copies where Double.random(in: 0..<1, using: &random) >= network.loss {
       let delay = network.delay == 1 ? 1 : Int.random(in: 1...network.delay, using: &random)
-      queue.append((step + delay, destination, message))
+      queue.append((step + delay + late, destination, message))
     }
   }
 
@@ -216,9 +222,14 @@ final class TestRack {
       checkExecution(number)
       for answer in answers {
         let isControl =
-          [.fenceAck, .syncAck, .floorAck, .slotsAck, .probeAck, .admitAck, .learnAck]
+          [
+            .fenceAck, .syncAck, .floorAck, .slotsAck, .probeAck, .admitAck, .learnAck,
+            .slotsMoveAck,
+          ]
           .contains(answer.header.operation)
-        post(answer, to: isControl ? .controller(from: number) : .directory(from: number))
+        post(
+          answer, to: isControl ? .controller(from: number) : .directory(from: number),
+          after: late[number] ?? 0)
       }
     case .controller(let number):
       guard !silent.contains(number) else { return }

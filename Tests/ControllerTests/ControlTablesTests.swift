@@ -45,7 +45,8 @@ struct ControlTablesTests {
     let server = ControlServer(
       number: 31, address: "255.255.255.255:65535", phase: .admitting,
       incarnation: "ffffffffffffffff", load: 65_535, assumedLoad: 1, slots: 16_384,
-      keys: 999_999_999_999, readRate: 99_999, writeRate: 99_999, copyRate: 99_999,
+      slotsGoal: 16_384, weight: 1, probeUs: 1, keys: 999_999_999_999, readRate: 99_999,
+      writeRate: 99_999, copyRate: 99_999,
       replyRate: 99_999, reads: 1, writes: 1, copies: 1, replies: 1, refused: 1)
     #expect(
       ControlTables.servers([server]).split(separator: "\n").allSatisfy { $0.count <= 100 })
@@ -57,7 +58,8 @@ struct ControlTablesTests {
       ControlServer(
         number: number, address: "10.0.0.\(number):18516", phase: phase,
         incarnation: phase == .unknown ? "0000000000000000" : "0123456789abcdef", load: 3,
-        assumedLoad: 2, slots: 8192, keys: 1000, readRate: 8123.4, writeRate: 12, copyRate: 3,
+        assumedLoad: 2, slots: 8192, slotsGoal: 8192, weight: 1, probeUs: 200, keys: 1000,
+        readRate: 8123.4, writeRate: 12, copyRate: 3,
         replyRate: 8135.4, reads: 1, writes: 2, copies: 3, replies: 4, refused: 5)
     }
     #expect(
@@ -76,7 +78,8 @@ struct ControlTablesTests {
     let status = ControlStatus(
       rack: "demo", address: "10.0.0.1:18516", process: 77, uptimeSeconds: 3723.9, epoch: 4,
       generation: 99, serving: true, automatic: true, quiet: true, rate: 123_456,
-      sampleInterval: 4, hotKeys: 8, inTransition: 0, movingSlots: false, serversAlive: 7,
+      sampleInterval: 4, hotKeys: 8, inTransition: 0, movingSlots: false,
+      slotMove: nil, slotsToMove: 0, slotsFrozenMaxUs: 412, serversAlive: 7,
       servers: 8, interfaces: ["s1": "native", "s0": "native", "c0": "generic"], totals: totals,
       counters: ["hot_read": 10, "pass": 0, "drop_malformed": 2, "drop_bypass": 1],
       packetsByProcessor: [9, 4])
@@ -92,6 +95,7 @@ struct ControlTablesTests {
         hot keys     8, chosen automatically
         under way    nothing
         transitions  12 promotions, 0 demotions, 0 retargets, 1 given up
+        slots moved  0 in 0 moves, writes waited for at most 412 us; 0 given up
         lost         0 servers, 0 keys; 0 key hashes banned
         hot_read     10
         dropped      3

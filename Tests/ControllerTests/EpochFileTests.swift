@@ -32,10 +32,15 @@ struct EpochFileTests {
     let members = [
       RackMember(server: 0, incarnation: 0xff), RackMember(server: 31, incarnation: .max),
     ]
+    let orders = [
+      ServiceOrder(server: 2, isDrained: true), ServiceOrder(server: 31, isDrained: false),
+    ]
     do {
       let file = try EpochFile(path: scratch["state"])
-      try file.record(members, epoch: try file.next().epoch)
-      #expect(try file.read() == EpochFile.Contents(epoch: 1, members: members))
+      let contents = EpochFile.Contents(
+        epoch: try file.next().epoch, members: members, serviceOrders: orders)
+      try file.record(contents)
+      #expect(try file.read() == contents)
     }
     #expect(
       try scratch.read("state") == """
@@ -43,12 +48,14 @@ struct EpochFileTests {
         epoch 1
         server 0 incarnation 00000000000000ff
         server 31 incarnation ffffffffffffffff
+        drained 2
+        added 31
 
         """)
     var status = stat()
     #expect(stat(scratch["state"], &status) == 0 && status.st_mode & 0o777 == 0o600)
     let next = try EpochFile(path: scratch["state"]).next()
-    #expect(next == EpochFile.Contents(epoch: 2, members: members))
+    #expect(next == EpochFile.Contents(epoch: 2, members: members, serviceOrders: orders))
   }
 
   @Test("After the last epoch there is none, and the file stays")
@@ -74,6 +81,8 @@ struct EpochFileTests {
       "hotrack state 1\nepoch 4\nserver 1 incarnation 0000000000000000\n",
       "hotrack state 1\nepoch 4\nserver 1 incarnation -0000000000000ff\n",
       "hotrack state 1\nepoch 4\n\nserver 1 incarnation 00000000000000ff\n",
+      "hotrack state 1\nepoch 4\ndrained 32\n", "hotrack state 1\nepoch 4\ndrained 01\n",
+      "hotrack state 1\nepoch 4\nremoved 1\n", "hotrack state 1\nepoch 4\ndrained 1",
     ])
   func damaged(text: String) throws {
     let scratch = try Scratch()

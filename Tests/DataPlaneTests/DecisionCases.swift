@@ -309,6 +309,30 @@ enum DecisionCases {
         2, "COPY to nobody", hot.from(2, .copy, version: completed, value: [1]), .drop,
         "drop_malformed"),
       .server(
+        2, "SLOT_COPY of a cold key",
+        TestKey.cold.from(2, .slotCopy, version: completed, value: [1]) {
+          $0.copyTargets = 0b1000
+        }, .copy(3), "slot_copy"),
+      .server(
+        2, "SLOT_COPY of a hot key, outdated",
+        hot.from(2, .slotCopy, version: completed - 1, value: [1]) { $0.copyTargets = 0b1000 },
+        .copy(3), "slot_copy"),
+      .server(
+        3, "SLOT_COPY_ACK",
+        TestKey.cold.from(3, .slotCopyAck, version: 0) {
+          $0.copyTargets = 0b100
+        }, .copy(2), "slot_copy"),
+      .server(
+        2, "SLOT_COPY to a dead server",
+        TestKey.cold.from(2, .slotCopy, version: completed, value: [1]) {
+          $0.copyTargets = 0b10000
+        }, .drop, "drop_copy_target_dead"),
+      .server(
+        2, "SLOT_COPY to two servers at once",
+        TestKey.cold.from(2, .slotCopy, version: completed, value: [1]) {
+          $0.copyTargets = 0b11
+        }, .drop, "drop_malformed"),
+      .server(
         1, "outgoing forward, no next rack",
         hot.from(1, .set, version: completed + 1, value: [1]) { $0.flags = [.forwarded] },
         .drop, "drop_no_return_path",
@@ -336,7 +360,7 @@ enum DecisionCases {
         }),
     ]
     let toController: [Wire.Operation] = [
-      .fenceAck, .syncAck, .floorAck, .slotsAck, .probeAck, .admitAck, .learnAck,
+      .fenceAck, .syncAck, .floorAck, .slotsAck, .probeAck, .admitAck, .learnAck, .slotsMoveAck,
     ]
     for operation in toController {
       cases.append(

@@ -287,6 +287,10 @@ enum RefusalCases {
       $0.port = "c0"
       $0.frame.source = Place.client
     },
+    impostor("SLOT_COPY from a client", .slotCopy) {
+      $0.port = "c0"
+      $0.frame.source = Place.client
+    },
     impostor("FENCE_ACK from a client", .fenceAck) {
       $0.port = "c0"
       $0.frame.source = Place.client

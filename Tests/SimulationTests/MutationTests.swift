@@ -5,12 +5,12 @@ import Testing
 /// prove either.
 @Suite struct MutationTests {
   /// Every fault shows by itself, but for two that another rule covers, and those that take a state
-  /// which few seeds come to (`ControllerCoreTests` has them).
+  /// which few seeds come to (`ControllerCoreTests` has them, and `ServerCoreTests` the leftovers).
   static let plain = SimulationFault.allCases.filter {
     ![
       .generationBeforeEntry, .generationLate, .flaggedPasses,
       .adoptionKeepsGeneration, .adoptionSkipsGrace, .adoptionAssumesTargets,
-      .adoptionForgetsAway, .restBelieved,
+      .adoptionForgetsAway, .restBelieved, .adoptionForgetsMove, .slotLeftoversKept,
     ].contains($0)
   }
 

@@ -118,6 +118,33 @@ import Wire
     #expect(throws: WireError.self) { try LearnBody(decoding: Array(nameless.dropLast())) }
   }
 
+  @Test func moveBodiesSurviveAndRefuseWhatIsNotTheirs() throws {
+    var body = MoveBody(
+      .take, move: 7, peer: 31, runs: [SlotRun(first: 16_383, count: 1, lossGeneration: 5)])
+    (body.credit, body.resendTo, body.evictedBirth, body.lossGeneration) = (1, 2, 3, 4)
+    body.keyHashes = [1, .max]
+    let bytes = body.encoded()
+    #expect(try MoveBody(decoding: bytes) == body)
+    var state = MoveAckBody(move: 9)
+    (state.sent, state.evictedBirth, state.lossGeneration) = (1, 2, 3)
+    (state.waiting, state.isScanned) = (4, true)
+    #expect(try MoveAckBody(decoding: state.encoded()) == state)
+    let sessions = SlotSessionsBody(entries: [
+      SessionEntry(client: 1, sequence: 2, version: 3, operation: .delete, status: .ok)
+    ])
+    #expect(try SlotSessionsBody(decoding: sessions.encoded()) == sessions)
+    for length in 0..<bytes.count {
+      #expect(throws: WireError.self) { try MoveBody(decoding: Array(bytes[..<length])) }
+    }
+    for (offset, value) in [(0, UInt8(0)), (0, 7), (1, 32), (3, 2), (5, 3), (40, 0xff)] {
+      var wrong = bytes
+      wrong[offset] = value
+      #expect(throws: WireError.self) { try MoveBody(decoding: wrong) }
+    }
+    #expect(throws: WireError.self) { try MoveAckBody(decoding: state.encoded() + [0]) }
+    #expect(MoveBody.fits(runs: 16, keyHashes: 100) && !MoveBody.fits(runs: 16, keyHashes: 200))
+  }
+
   @Test func keyHashIsXXH3AndNeverZero() {
     // XXH3-64 of the empty input with seed 0 (reference implementation).
     #expect(KeyHash.of([], seed: 0) == 0x2d06_8005_38d3_94c2)

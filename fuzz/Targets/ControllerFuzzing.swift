@@ -98,6 +98,11 @@ private final class FuzzedRack {
       header.parts = 1
       header.part = 0
       value = FenceAckBody(entries: []).encoded()
+    case .slotsMove:
+      guard let order = try? MoveBody(decoding: question.value) else { return }
+      var body = MoveAckBody(move: order.move)
+      body.isScanned = true
+      value = body.encoded()
     default: break
     }
     receive(Message(header, key: question.key, value: value).encoded(), from: header.server)
@@ -137,6 +142,10 @@ private final class FuzzedRack {
   func command(_ which: UInt8, key: [UInt8]) {
     guard !key.isEmpty else { return }
     let hash = KeyHash.of(key, seed: 7)
+    guard which < 0x80 else {
+      handle(.command(which & 4 == 0 ? .drain(which % 4) : .add(which % 4)))
+      return
+    }
     let commands: [ControllerCommand] = [
       .promote(keyHash: hash, key: key), .demote(keyHash: hash), .demoteAll,
       .retarget(keyHash: hash), .floor, .setAutomatic(which & 8 != 0),

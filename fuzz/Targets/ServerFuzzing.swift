@@ -16,14 +16,16 @@ enum ServerFuzzing {
     while !input.isEmpty {
       let how = input.byte()
       let datagram =
-        how & 1 == 0
-        ? input.datagram()
-        : input.dressedDatagram(hashSeed: how & 2 == 0 ? 7 : nil) { header in
-          header.server = number
-          header.incarnation = incarnation
-          header.epoch = 1
-          if how & 4 == 0 { header.flags.remove(.reply) }
-        }
+        how & 32 != 0
+        ? moveOrder(&input)
+        : how & 1 == 0
+          ? input.datagram()
+          : input.dressedDatagram(hashSeed: how & 2 == 0 ? 7 : nil) { header in
+            header.server = number
+            header.incarnation = incarnation
+            header.epoch = 1
+            if how & 4 == 0 { header.flags.remove(.reply) }
+          }
       datagram.withUnsafeBytes { datagram in
         if how & 8 == 0 {
           server.receive(
@@ -35,6 +37,25 @@ enum ServerFuzzing {
         _ = ServerCore.isCopy(datagram)
       }
     }
+  }
+
+  /// A step of the move of some slots, to or from here, such as random bytes seldom are.
+  private static func moveOrder(_ input: inout FuzzInput) -> [UInt8] {
+    let first = input.short() % UInt16(WireLimits.slots)
+    let room = UInt16(WireLimits.slots) - first
+    let (step, move) = (input.byte(), input.byte())
+    var body = MoveBody(
+      MoveStep(rawValue: 1 + step % 6) ?? .send, move: 11 + UInt64(move % 4), peer: move >> 5,
+      runs: [SlotRun(first: first, count: 1 + input.short() % room)])
+    body.credit = UInt16(input.byte())
+    body.resendTo = UInt64(input.byte())
+    var header = Header(.slotsMove)
+    header.server = number
+    header.incarnation = incarnation
+    header.epoch = 1
+    header.generation = body.move + UInt64(step >> 5)
+    header.sequence = UInt64(input.byte())
+    return Message(header, value: body.encoded()).encoded()
   }
 
   /// As a controller does it: epoch 1, home of all slots.
@@ -72,6 +93,10 @@ private struct CheckedOutput: ServerOutput {
     switch header.operation {
     case .fenceAck where header.status == .ok || header.status == .notFound:
       require((try? FenceAckBody(decoding: sent.value)) != nil, "a FENCE_ACK's body can be read")
+    case .slotsMoveAck:
+      require((try? MoveAckBody(decoding: sent.value)) != nil, "a SLOTS_MOVE_ACK can be read")
+    case .slotCopy where key.isEmpty:
+      require((try? SlotSessionsBody(decoding: sent.value)) != nil, "sessions can be read")
     case .probeAck:
       require((try? ProbeBody(decoding: sent.value)) != nil, "a PROBE_ACK's body can be read")
     default: break

@@ -25,6 +25,8 @@ enum RackEvent {
   case resume(packet: Int)
   /// Something is asked of the controller.
   case command
+  /// Servers are drained or added.
+  case changeServers
   /// The network is again as it was before the transition of this number.
   case settle(disturbance: Int)
   case begin(worldFault: Int)
@@ -45,6 +47,7 @@ public enum SimulationCheck: String, Sendable, CaseIterable {
   case completedBehind = "completed version below what clients saw"
   case needlessLoss = "lost though servers have it"
   case versionOrder = "version order"
+  case slotOwners = "one home for each slot"
   case linearizability
   case liveness
 
@@ -52,7 +55,9 @@ public enum SimulationCheck: String, Sendable, CaseIterable {
   public var isSeenByClients: Bool {
     switch self {
     case .versionOrder, .linearizability, .liveness: true
-    case .atMostOnce, .setHoldsVersion, .completedFell, .completedBehind, .needlessLoss: false
+    case .atMostOnce, .setHoldsVersion, .completedFell, .completedBehind, .needlessLoss,
+      .slotOwners:
+      false
     }
   }
 }
@@ -81,6 +86,8 @@ public struct SimulationResult: Sendable {
   public var reboots = 0
   /// Controllers that died.
   public var controllerCrashes = 0
+  /// Moves of slots between living servers that were completed.
+  public var slotMoves = 0
   /// Requests whose outcome their client does not know.
   public var unknown = 0
   public var coverage = SimulationCoverage()

@@ -65,6 +65,16 @@ public struct RackScenario: Sendable, Equatable {
   /// Reads carry the version that they demand. Without it a wrong steering is not covered for.
   public var demandsVersions = true
 
+  /// How likely a finished request is followed by a server's being drained or added, and when.
+  public var serverChanges = 0.0
+  public var serverChangeDelay: ClosedRange<UInt64> = 0...2_000_000
+  /// Slots that move at a time.
+  public var movedSlots = 4096
+  /// Whether slots move to servers that have fewer than their share.
+  public var rebalances = true
+  /// From a server's coming until slots are divided anew.
+  public var rebalance: UInt64 = 5_000_000
+
   /// From a floor's generation until the servers are told of it.
   public var floorDelay: UInt64 = 0
   /// How likely a packet stops in the middle of the directory's decision, and for how long.
@@ -113,6 +123,11 @@ public struct RackScenario: Sendable, Equatable {
     sync = 5_000...random.element(of: [20_000, 200_000, 2_000_000])
     damage = random.element(of: [0.1, 0.7])
     returnTimeout = random.element(of: [30_000_000, 100_000_000])
+    var moves = SimulationRandom(seed: seed, stream: 9)
+    serverChanges = moves.element(of: [0, 0.01, 0.03])
+    serverChangeDelay = 0...moves.element(of: [100_000, 5_000_000])
+    movedSlots = moves.element(of: [1024, 8192])
+    rebalance = moves.element(of: [0, 5_000_000, 50_000_000])
   }
 
   private mutating func drawStoresApart() {

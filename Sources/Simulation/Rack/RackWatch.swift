@@ -137,6 +137,22 @@ extension RackWorld {
     if let entry = watch.place(of: header.keyHash) { checkEntry(entry) }
   }
 
+  /// When nothing is under way, each slot with a key in it has one living home that knows of it.
+  func checkSlots() {
+    for key in SimulatedKeys.all[..<scenario.keys] {
+      let slot = KeyHash.slot(key.hash)
+      let homes = servers.indices.filter {
+        watch.isAlive(servers[$0]) && servers[$0].isHome(of: slot)
+      }
+      if homes.count != 1 || homes.first != memory.home(ofSlot: slot) {
+        fail(
+          .slotOwners,
+          "slot \(slot) of \(key.name): servers \(homes) take it for theirs, the directory steers to "
+            + "\(memory.home(ofSlot: slot))")
+      }
+    }
+  }
+
   /// The invariants of a hot key: docs/protocol.md §9.
   func checkEntry(_ entry: UInt32) {
     let (keyHash, mode) = (watch.keyHashes[Int(entry)], watch.modes[Int(entry)])

@@ -41,6 +41,8 @@ final class RackWorld {
   var world: WorldFaults
   /// Things that were asked of the controller.
   var commandsGiven = 0
+  /// Of what concerns servers that are drained and added.
+  var moving: SimulationRandom
   /// Transitions whose end has disturbed the network.
   var disturbances = 0
   private var stageStart: UInt64 = 0
@@ -64,6 +66,7 @@ final class RackWorld {
     memory.faults = faults.directory
     watch = RackWatch(places: memory.capacity)
     processors = SimulatedProcessors(random: SimulationRandom(seed: scenario.seed, stream: 4))
+    moving = SimulationRandom(seed: scenario.seed, stream: 7)
     operationsLeft = scenario.operations
     world = WorldFaults(scenario)
     controller = SimulatedController(scenario, faults: faults, capacity: memory.capacity)
@@ -103,7 +106,7 @@ final class RackWorld {
           LinkConditions(delay: 0...0), of: .init(from: .client(client), to: .directory))
       }
     }
-    give(.start(now: 0))
+    give(.start(now: controller.clock.reading(at: 0)))
     scheduler.schedule(.tick, after: Self.tickInterval)
   }
 
@@ -124,6 +127,7 @@ final class RackWorld {
     case .graceElapsed(let token, let packets): graceElapsed(token, packets: packets)
     case .resume(let packet): resume(packet)
     case .command: command()
+    case .changeServers: changeServers()
     case .settle(let disturbance): settle(disturbance)
     case .begin(let number): begin(worldFault: number)
     case .end(let number): end(worldFault: number)
@@ -201,7 +205,13 @@ final class RackWorld {
     case .calming:
       if outstanding == 0 && isControllerQuiet { enter(.draining) } else { checkLiveness() }
     case .draining: break
-    case .finalReads: if outstanding == 0 { enter(.done) } else { checkLiveness() }
+    case .finalReads:
+      if outstanding == 0 {
+        checkSlots()
+        enter(.done)
+      } else {
+        checkLiveness()
+      }
     case .starting: checkLiveness()
     case .done: break
     }

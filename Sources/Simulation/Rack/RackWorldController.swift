@@ -20,7 +20,7 @@ struct SimulatedController {
 
   init(
     _ scenario: RackScenario, faults: SimulationFaults, capacity: Int, epoch: UInt16 = 1,
-    members: [RackMember] = []
+    members: [RackMember] = [], serviceOrders: [ServiceOrder] = []
   ) {
     var places: [UInt8: ServerPlace] = [:]
     for server in 0..<UInt8(scenario.servers) {
@@ -51,6 +51,15 @@ struct SimulatedController {
     // Longer than servers are away; those that are not heard of until then are lost.
     configuration.times.start = 150_000_000
     configuration.members = members
+    configuration.serviceOrders = serviceOrders
+    configuration.times.slotFreeze = 40_000_000
+    configuration.times.rebalance = scenario.rebalance
+    configuration.policy.rebalances = scenario.rebalances
+    configuration.policy.movedSlotsMax = scenario.movedSlots
+    configuration.policy.movedKeysPerSecond = 1_000_000
+    configuration.policy.slow.roundTrip = 5_000_000
+    configuration.policy.slow.after = 20_000_000
+    configuration.policy.slow.recovery = 50_000_000
     core = ControllerCore(configuration)
     core.faults = faults.controller
     clock = SimulatedClock(offset: 7_000_000_000, driftPPM: Int64(scenario.driftMax / 5))
@@ -96,6 +105,7 @@ extension RackWorld {
       controller.effects = controller.core.handle(event)
       // On the disk before it is true.
       host.members = controller.core.members
+      host.serviceOrders = controller.core.serviceOrders
       controller.nextEffect = 0
       if controller.isBusy {
         scheduler.schedule(.effect, after: effectDelay() / 4)
@@ -233,6 +243,7 @@ extension RackWorld {
     case .finished: result.transitions += 1
     case .floorRaised: result.floors += 1
     case .takenOver(let takeOver): check(takeOver)
+    case .slotMoveFinished: result.slotMoves += 1
     default: break
     }
   }
@@ -255,6 +266,20 @@ extension RackWorld {
       case 4: give(.command(.retarget(keyHash: key.hash)))
       default: give(.command(.demoteAll))
       }
+    }
+  }
+
+  /// A server is taken out of service, or into it; or it thinks better of it.
+  func changeServers() {
+    guard stage == .faulty else { return }
+    let server = UInt8(moving.integer(in: 0...scenario.servers - 1))
+    let isOut = controller.core.state.servers.contains {
+      $0.number == server && ($0.phase == .draining || $0.phase == .drained)
+    }
+    if isOut {
+      give(.command(.add(server)))
+    } else if controller.core.mayDrain(server) {
+      give(.command(.drain(server)))
     }
   }
 

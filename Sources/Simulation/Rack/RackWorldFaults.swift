@@ -21,7 +21,7 @@ struct WorldFaults {
     case .arrive(.server(let number), _, _), .serve(let number, _, _): serversPaused[number]
     case .arrive(.client(let number), _, _), .submit(let number), .clientTimer(let number):
       clientsPaused[number]
-    case .effect, .tick, .graceElapsed, .command: controllerPaused
+    case .effect, .tick, .graceElapsed, .command, .changeServers: controllerPaused
     default: 0
     }
   }

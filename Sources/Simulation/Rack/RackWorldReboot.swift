@@ -7,6 +7,8 @@ struct SimulatedHost {
   /// On its disk: the last epoch in use, and whose data count.
   var epoch: UInt16 = 1
   var members: [RackMember] = []
+  /// And who was drained or added by command.
+  var serviceOrders: [ServiceOrder] = []
   /// A grace period that was asked for when fewer packets had come was asked for before it went down.
   var packetsBefore = 0
 }
@@ -40,7 +42,7 @@ extension RackWorld {
     memory.faults = faults.directory
     controller = SimulatedController(
       scenario, faults: faults, capacity: memory.capacity, epoch: host.epoch,
-      members: host.members)
+      members: host.members, serviceOrders: host.serviceOrders)
     trace.record(
       at: scheduler.now, code: 11, values: UInt64(host.epoch),
       text: "the directory's host is back, epoch \(host.epoch)")

@@ -35,7 +35,7 @@ extension RackWorld {
     guard controller.isDown, !host.isDown else { return }
     controller = SimulatedController(
       scenario, faults: faults, capacity: memory.capacity, epoch: host.epoch,
-      members: host.members)
+      members: host.members, serviceOrders: host.serviceOrders)
     trace.record(at: scheduler.now, code: 11, text: "another controller takes over")
     let now = controller.clock.reading(at: scheduler.now)
     give(.adopt(now: now, memory.contents()))

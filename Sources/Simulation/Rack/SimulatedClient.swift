@@ -118,6 +118,10 @@ extension RackWorld {
     result.operations += 1
     record(pending, outcome, client, token)
     scheduleWorldFaults()
+    if stage == .faulty, scenario.serverChanges > 0, moving.chance(scenario.serverChanges) {
+      scheduler.schedule(
+        .changeServers, after: moving.duration(in: scenario.serverChangeDelay))
+    }
     if stage == .faulty, random.chance(scenario.commands) {
       scheduler.schedule(.command, after: random.duration(in: scenario.commandDelay))
     }

@@ -61,6 +61,8 @@ final class SimulatedServer {
     return output.datagrams
   }
 
+  func isHome(of slot: Int) -> Bool { core.isHome(ofSlot: slot) }
+
   /// The version that it stores of a key; 0: none.
   func storedVersion(of key: SimulatedKeys.Key) -> UInt64 {
     core.stored(key.bytes)?.version ?? 0

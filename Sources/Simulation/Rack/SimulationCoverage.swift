@@ -20,6 +20,10 @@ public struct SimulationCoverage: Sendable, Equatable {
   private var rebases = 0
   private var freshVersions = 0
   private var copyOrders = 0
+  private var slotMoves = 0
+  private var slotMovesGivenUp = 0
+  private var slotMessages: UInt64 = 0
+  private var drains = 0
   private var unknown = 0
   /// Take-overs in which all servers had a part, and the keys brought home in them.
   private(set) var wholeTakeOvers = 0
@@ -61,6 +65,8 @@ public struct SimulationCoverage: Sendable, Equatable {
       ("servers waited for", away), ("servers back with their state", returned),
       ("damaged disks", damagedDisks),
       ("changes of the directory stopped between two stores", splitChanges),
+      ("moves of slots", slotMoves), ("moves of slots given up", slotMovesGivenUp),
+      ("messages of moving slots", Int(slotMessages)), ("servers drained", drains),
     ]
       + zip(WorldFault.Kind.allCases, worldFaults).map { ("world fault \($0.rawValue)", $1) }
   }
@@ -80,6 +86,10 @@ public struct SimulationCoverage: Sendable, Equatable {
     rebases += other.rebases
     freshVersions += other.freshVersions
     copyOrders += other.copyOrders
+    slotMoves += other.slotMoves
+    slotMovesGivenUp += other.slotMovesGivenUp
+    slotMessages += other.slotMessages
+    drains += other.drains
     unknown += other.unknown
     wholeTakeOvers += other.wholeTakeOvers
     keysBroughtHome += other.keysBroughtHome
@@ -123,6 +133,10 @@ public struct SimulationCoverage: Sendable, Equatable {
     resumed += totals.resumed
     away += totals.serversAway
     returned += totals.serversReturned
+    slotMoves += totals.slotMoves
+    slotMovesGivenUp += totals.slotMovesGivenUp
+    slotMessages += totals.slotMessages
+    drains += totals.drains
   }
 
   mutating func finish(unknown: Int) { self.unknown = unknown }

@@ -34,6 +34,7 @@ public enum SimulationFault: String, Sendable, CaseIterable {
   case adoptionAssumesTargets = "adoption-assumes-targets"
   case adoptionSkipsGrace = "adoption-skips-grace"
   case adoptionForgetsLoss = "adoption-forgets-loss"
+  case adoptionForgetsMove = "adoption-forgets-move"
   case unrecordedPasses = "unrecorded-passes"
   case copyRestamped = "copy-restamped"
   case replayRestamped = "replay-restamped"
@@ -58,6 +59,13 @@ public enum SimulationFault: String, Sendable, CaseIterable {
   case adoptionForgetsAway = "adoption-forgets-away"
   case hotFirst = "hot-first"
   case sinceFirst = "since-first"
+  case slotFenceIgnored = "slot-fence-ignored"
+  case slotsNotFrozen = "slots-not-frozen"
+  case slotTombstonesStay = "slot-tombstones-stay"
+  case slotSessionsStay = "slot-sessions-stay"
+  case slotChangesMissed = "slot-changes-missed"
+  case slotLeftoversKept = "slot-leftovers-kept"
+  case oldHomeAnswers = "old-home-answers"
 
   /// What is left out or done wrong.
   public var summary: String {
@@ -101,6 +109,7 @@ public enum SimulationFault: String, Sendable, CaseIterable {
     case .damageUnnoticed: "what a durable server cannot read of its disk was never there"
     case .adoptionForgetsAway: "servers that are waited for are not taken over"
     case .answersUnsynced: "a durable server answers before its changes are on the disk"
+    case .adoptionForgetsMove: "moves of slots are not taken over"
     case .lateFloorObeyed: "a FLOOR that is not the newest makes a server forget"
     case .unrecordedPasses: "a reply that could not be recorded passes"
     case .copyRestamped: "a copy between servers gets a version of its own"
@@ -115,6 +124,13 @@ public enum SimulationFault: String, Sendable, CaseIterable {
     case .returningBelieved: "a server that has started again is believed to hold what it held"
     case .absenceIsOldest: "an absent key is promoted with the oldest version, not a fresh one"
     case .lostKeyPromoted: "a key whose value was lost is promoted as if it had none"
+    case .slotFenceIgnored: "the homes of a moved slot take writes from before the move"
+    case .slotsNotFrozen: "writes of a slot that moves are not frozen"
+    case .slotTombstonesStay: "tombstones stay behind when a slot moves"
+    case .slotSessionsStay: "session entries stay behind when a slot moves"
+    case .slotChangesMissed: "what is written while a slot is copied is not copied again"
+    case .slotLeftoversKept: "what the new home of a slot has left over passes for data"
+    case .oldHomeAnswers: "the old home of a moved slot takes it for its own"
     }
   }
 }
@@ -176,6 +192,7 @@ struct SimulationFaults: Sendable {
     case .sinceFirst: directory.insert(.sinceFirst)
     case .damageUnnoticed: damageUnnoticed = true
     case .adoptionForgetsAway: controller.insert(.adoptionForgetsAway)
+    case .adoptionForgetsMove: controller.insert(.adoptionForgetsMove)
     case .lateFloorObeyed: server.insert(.lateFloorObeyed)
     case .unrecordedPasses: directory.insert(.unrecordedPasses)
     case .copyRestamped: directory.insert(.copyRestamped)
@@ -190,6 +207,13 @@ struct SimulationFaults: Sendable {
     case .returningBelieved: controller.insert(.returningServerBelieved)
     case .absenceIsOldest: controller.insert(.absenceIsOldest)
     case .lostKeyPromoted: controller.insert(.lostKeyPromoted)
+    case .slotFenceIgnored: server.insert(.slotFenceIgnored)
+    case .slotsNotFrozen: controller.insert(.slotsNotFrozen)
+    case .slotTombstonesStay: server.insert(.slotTombstonesStay)
+    case .slotSessionsStay: server.insert(.slotSessionsStay)
+    case .slotChangesMissed: server.insert(.slotChangesMissed)
+    case .slotLeftoversKept: server.insert(.slotLeftoversKept)
+    case .oldHomeAnswers: server.insert(.oldHomeAnswers)
     }
   }
 }

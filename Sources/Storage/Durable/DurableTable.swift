@@ -27,9 +27,25 @@ public final class DurableTable: StorageEngine {
   public func update(
     _ key: UnsafeRawBufferPointer, keyHash: UInt64, _ attributes: RecordAttributes
   ) {
+    let before = table.find(key, keyHash: keyHash)
     table.update(key, keyHash: keyHash, attributes)
-    guard let record = table.find(key, keyHash: keyHash) else { return }
+    // Whether it is forgettable follows from the slots.
+    let isWrittenDown =
+      before?.version == attributes.version && before?.generation == attributes.generation
+      && before?.kind == attributes.kind
+    guard !isWrittenDown, let record = table.find(key, keyHash: keyHash) else { return }
     journal.store(key, keyHash: keyHash, value: record.value, attributes)
+  }
+
+  public func remove(_ key: UnsafeRawBufferPointer, keyHash: UInt64) {
+    journal.remove(key, keyHash: keyHash)
+    table.remove(key, keyHash: keyHash)
+  }
+
+  public func beginScan() { table.beginScan() }
+
+  public func scan(effort: Int, _ body: (StoredRecord) -> Bool) -> Bool {
+    table.scan(effort: effort, body)
   }
 
   public func forget(where shouldForget: (StoredRecord) -> Bool) {

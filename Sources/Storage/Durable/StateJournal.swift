@@ -133,6 +133,26 @@ public final class StateJournal {
     bytes.withUnsafeBytes { rows.put(key.bytes, $0) }
   }
 
+  /// The fences of slots that have moved.
+  public func slotFences(_ rows: [SlotFenceRow]) {
+    var key = RowWriter(keyRoom)
+    key.add(StateRow.Kind.slotFences.rawValue)
+    guard !rows.isEmpty else {
+      self.rows.remove(key.bytes)
+      return
+    }
+    var bytes: [UInt8] = []
+    bytes.reserveCapacity(rows.count * SlotFenceRow.length)
+    for row in rows {
+      Swift.withUnsafeBytes(of: row.first.bigEndian) { bytes.append(contentsOf: $0) }
+      Swift.withUnsafeBytes(of: row.count.bigEndian) { bytes.append(contentsOf: $0) }
+      for field in [row.generation, row.evictedBirth, row.lossGeneration] {
+        Swift.withUnsafeBytes(of: field.bigEndian) { bytes.append(contentsOf: $0) }
+      }
+    }
+    bytes.withUnsafeBytes { self.rows.put(key.bytes, $0) }
+  }
+
   /// Slots of which values are missing; none: nothing is.
   public func damaged(_ slots: [Int]) {
     var key = RowWriter(keyRoom)

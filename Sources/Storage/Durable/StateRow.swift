@@ -14,6 +14,7 @@ public import Wire
 /// | 5 slots | | for each run: first 2, count 2, loss generation 8 |
 /// | 6 evicted | | newest evicted birth 8 |
 /// | 7 damaged | | for each slot: its number 2 |
+/// | 8 slot fences | | for each run: first 2, count 2, generation 8, evicted birth 8, loss generation 8 |
 /// | 0 layout | | 0: in every database, so that none is empty |
 ///
 /// Rows of the kind 1 come in the order of their slots.
@@ -28,6 +29,7 @@ public enum StateRow {
   case evicted(birth: UInt64)
   /// Slots of which values are missing.
   case damaged([Int])
+  case slotFences([SlotFenceRow])
 
   /// Kinds of row, the first byte of a key.
   public enum Kind: UInt8, Sendable {
@@ -39,6 +41,7 @@ public enum StateRow {
     case slots
     case evicted
     case damaged
+    case slotFences
   }
 
   /// Reads a row; nil: nobody wrote it so. `value` has no say in whether a record is forgettable,
@@ -77,6 +80,18 @@ public enum StateRow {
       }
       guard slots.allSatisfy({ $0 < WireLimits.slots }) else { return nil }
       self = .damaged(slots)
+    case .slotFences:
+      guard behind.isEmpty, value.count % SlotFenceRow.length == 0 else { return nil }
+      let rows = stride(from: 0, to: value.count, by: SlotFenceRow.length).map { start in
+        SlotFenceRow(
+          first: value.integer(start), count: value.integer(start + 2),
+          generation: value.integer(start + 4), evictedBirth: value.integer(start + 12),
+          lossGeneration: value.integer(start + 20))
+      }
+      guard rows.allSatisfy({ Int($0.first) + Int($0.count) <= WireLimits.slots }) else {
+        return nil
+      }
+      self = .slotFences(rows)
     }
   }
 
@@ -176,6 +191,34 @@ public struct FenceRow: Sendable, Equatable {
       key: Array(bytes[Self.length...]), generation: bytes.integer(0),
       lossGeneration: bytes.integer(8), evictedBirth: bytes.integer(16),
       evictedGeneration: bytes.integer(24), countsFrom: bytes.integer(32))
+  }
+}
+
+/// The fences of some slots in a row, from their latest moves.
+public struct SlotFenceRow: Sendable, Equatable {
+  public var first: UInt16
+  public var count: UInt16
+  public var generation: UInt64
+  public var evictedBirth: UInt64
+  public var lossGeneration: UInt64
+
+  static let length = 2 + 2 + 3 * 8
+
+  public init(
+    first: UInt16, count: UInt16, generation: UInt64, evictedBirth: UInt64,
+    lossGeneration: UInt64
+  ) {
+    self.first = first
+    self.count = count
+    self.generation = generation
+    self.evictedBirth = evictedBirth
+    self.lossGeneration = lossGeneration
+  }
+
+  /// The next slots have the same fence.
+  public func continues(with next: SlotFenceRow) -> Bool {
+    Int(first) + Int(count) == Int(next.first) && generation == next.generation
+      && evictedBirth == next.evictedBirth && lossGeneration == next.lossGeneration
   }
 }
 

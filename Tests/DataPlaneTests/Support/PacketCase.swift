@@ -205,7 +205,9 @@ extension PacketCase {
     if message.header.operation.isRequest && message.header.flags.contains(.reply) {
       frame.destination = Place.client
       frame.destinationPort = 40_000
-    } else if [.copy, .copyAck, .set, .delete].contains(message.header.operation) {
+    } else if [.copy, .copyAck, .slotCopy, .slotCopyAck, .set, .delete]
+      .contains(message.header.operation)
+    {
       frame.destination = Place.rack
     } else {
       frame.destination = Place.rack
