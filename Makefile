@@ -65,7 +65,7 @@ lint: deps ## Check the formatting, without changing anything
 	clang-format --dry-run --Werror $(C_FILES)
 
 .PHONY: dist
-dist: deps ## Build one file to copy to a machine (needs libbpf1, libxxhash0, librocksdb7.8, libstdc++6 there)
+dist: deps ## Build one file to copy to a machine (needs libbpf1, libpcap0.8, libxxhash0, librocksdb7.8, libstdc++6 there)
 	swift build -c release --static-swift-stdlib --scratch-path .build-dist --product hotrack
 	install -D --strip .build-dist/release/hotrack dist/hotrack
 

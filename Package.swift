@@ -61,9 +61,11 @@ let package = Package(
     .systemLibrary(name: "CXXHash", pkgConfig: "libxxhash", providers: [.apt(["libxxhash-dev"])]),
     .systemLibrary(
       name: "CRocksDB", pkgConfig: "rocksdb", providers: [.apt(["librocksdb-dev"])]),
+    .systemLibrary(name: "CPcap", pkgConfig: "libpcap", providers: [.apt(["libpcap-dev"])]),
     .systemLibrary(name: "CBPF", pkgConfig: "libbpf", providers: [.apt(["libbpf-dev"])]),
 
     // Protocol: pure, no input or output.
+    module("TextTables"),
     module("Wire", uses: ["CHotrack", "CXXHash"]),
     module("Directory", uses: ["CHotrack", "Wire"]),
     module("KeyTemperature"),
@@ -71,6 +73,7 @@ let package = Package(
     module("ServerCore", uses: ["Wire", "Storage"]),
     module("ControllerCore", uses: ["Wire", "Directory", "KeyTemperature"]),
     module("ClientCore", uses: ["Wire"]),
+    module("Observe", uses: ["ControllerCore", "KeyTemperature", "TextTables", "Wire"]),
     module("BinaryCoding"),
     module("StoreState", uses: ["BinaryCoding"]),
     module("Paxos", uses: ["BinaryCoding", "StoreState"]),
@@ -86,6 +89,7 @@ let package = Package(
     // Shells: the cores on sockets, clocks and maps.
     module("SegmentLog", uses: ["CXXHash"]),
     module("Sockets", uses: ["CSockets"]),
+    module("Capture", uses: ["CPcap"]),
     module(
       "DataPlane", uses: ["CBPF", "CHotrack", "Directory", "Wire"], plugins: ["CompileBPF"]),
     module("RocksDB", uses: ["CRocksDB"]),
@@ -95,7 +99,8 @@ let package = Package(
       "Server",
       uses: ["DurableStore", "RocksDB", "ServerCore", "Sockets", "Storage", "Wire", log]),
     module(
-      "Controller", uses: ["ControllerCore", "DataPlane", "Directory", "Sockets", "Wire", log]),
+      "Controller",
+      uses: ["ControllerCore", "DataPlane", "Directory", "Sockets", "TextTables", "Wire", log]),
     module(
       "StoreProtocol",
       uses: [
@@ -126,17 +131,18 @@ let package = Package(
     module(
       "Bench",
       uses: [
-        "CBPF", "CHotrack", "ClientCore", "Configuration", "Controller", "ControllerCore",
-        "DataPlane", "Directory", "HotrackClient", "Linearizability", "LoadGenerator", "Paxos",
+        "CBPF", "CHotrack", "Capture", "ClientCore", "Configuration", "Controller", "ControllerCore",
+        "DataPlane", "Directory", "HotrackClient", "Linearizability", "LoadGenerator", "Observe",
+        "Paxos",
         "StoreClient", "StoreState",
         "ServerCore", "Sockets", "Testbed", "Wire", "Workload",
       ], plugins: ["CompileBPF"]),
     .executableTarget(
       name: "hotrack",
       dependencies: [
-        "Bench", "Configuration", "Controller", "ControllerCore", "DataPlane", "Demo",
+        "Bench", "Capture", "Configuration", "Controller", "ControllerCore", "DataPlane", "Demo",
         "Directory", "HotrackClient",
-        "Linearizability", "LoadGenerator", "Server", "Simulation", "Sockets", "Testbed", "Wire",
+        "Linearizability", "LoadGenerator", "Observe", "Server", "Simulation", "Sockets", "Testbed", "Wire",
         "Workload", "Paxos", "StoreClient", "StoreNode", "StoreProtocol", "StoreState",
         arguments, log,
       ], swiftSettings: swiftSettings),
@@ -146,7 +152,7 @@ let package = Package(
       name: "FuzzTargets",
       dependencies: [
         "Bench", "ClientCore", "Configuration", "Controller", "ControllerCore", "Directory",
-        "Linearizability", "ServerCore", "Wire",
+        "Linearizability", "Observe", "ServerCore", "Wire",
       ], path: "fuzz/Targets", swiftSettings: swiftSettings),
     .executableTarget(
       name: "hotrack-fuzz", dependencies: ["FuzzTargets"], path: "fuzz/Main",
@@ -157,6 +163,7 @@ let package = Package(
     .executableTarget(name: "bpf-embed", swiftSettings: plainSettings),
     .plugin(name: "CompileBPF", capability: .buildTool(), dependencies: ["bpf-embed"]),
 
+    tests("TextTables"),
     tests("Wire"),
     // For tests: what must hold of a directory while several processors report to it.
     .target(
@@ -169,6 +176,7 @@ let package = Package(
     tests("ServerCore", uses: ["CAllocations", "Storage", "Wire"]),
     tests("ControllerCore", uses: ["Wire", "Directory"]),
     tests("ClientCore", uses: ["Wire"]),
+    tests("Observe", uses: ["Wire"]),
     tests("Workload", uses: ["CAllocations"]),
     tests("BinaryCoding"),
     tests("StoreState", uses: ["BinaryCoding"]),
@@ -195,7 +203,9 @@ let package = Package(
     tests("Server", uses: ["Directory", "HotrackClient", "ServerCore", "Sockets", "Wire", log]),
     tests(
       "Controller",
-      uses: ["ControllerCore", "DataPlane", "Directory", "Server", "Sockets", "Wire", log]),
+      uses: [
+        "ControllerCore", "DataPlane", "Directory", "Server", "Sockets", "TextTables", "Wire", log,
+      ]),
     tests(
       "LoadGenerator",
       uses: [

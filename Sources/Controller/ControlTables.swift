@@ -1,5 +1,5 @@
 internal import ControllerCore
-internal import Foundation
+internal import TextTables
 internal import Wire
 
 /// Answers of a controller as people read them; at most 100 columns.
@@ -17,7 +17,8 @@ public enum ControlTables {
     return table.text(
       keys.map { key in
         [
-          key.key, count(key.rate), percent(key.share), percent(key.readShare), key.mode.rawValue,
+          key.key, Numbers.short(key.rate), Numbers.percent(key.share),
+          Numbers.percent(key.readShare), key.mode.rawValue,
           String(key.home), numbers(key.replicas), version(key.version), String(key.copies),
         ]
       }, shrinking: 0, to: columnsMax)
@@ -39,9 +40,10 @@ public enum ControlTables {
           (server.phase == .alive && server.weight < 1 ? "slow" : server.phase.rawValue)
             + (server.storage == .full ? ", full" : ""),
           server.incarnation.allSatisfy { $0 == "0" } ? "-" : String(server.incarnation.prefix(8)),
-          String(server.load), String(server.slots), count(Double(server.keys)),
-          count(server.readRate), count(server.writeRate), count(server.replyRate),
-          count(server.copyRate),
+          String(server.load), String(server.slots), Numbers.short(Double(server.keys)),
+          Numbers.short(server.readRate), Numbers.short(server.writeRate),
+          Numbers.short(server.replyRate),
+          Numbers.short(server.copyRate),
         ]
       }, shrinking: 1, to: columnsMax)
   }
@@ -60,7 +62,7 @@ public enum ControlTables {
       ("serving", status.serving ? "yes" : "no"),
       ("servers", "\(status.serversAlive) of \(status.servers) alive"),
       ("interfaces", interfaces(status.interfaces)),
-      ("requests", "\(count(status.rate))/s, one of \(status.sampleInterval) sampled"),
+      ("requests", "\(Numbers.short(status.rate))/s, one of \(status.sampleInterval) sampled"),
       (
         "hot keys",
         "\(status.hotKeys), chosen \(status.automatic ? "automatically" : "by command only")"
@@ -123,22 +125,6 @@ public enum ControlTables {
 
   // MARK: Numbers
 
-  /// A count or rate in at most six places, as in 7, 12345, 123k, 45.6M.
-  static func count(_ value: Double) -> String {
-    let value = max(0, value)
-    switch value {
-    case ..<99_999.5: return String(Int(value.rounded()))
-    case ..<999_500: return String(format: "%.0fk", value / 1e3)
-    case ..<999_500_000: return String(format: "%.1fM", value / 1e6)
-    default: return String(format: "%.1fG", value / 1e9)
-    }
-  }
-
-  static func percent(_ share: Double) -> String {
-    share > 0 && share < 0.0995
-      ? String(format: "%.1f%%", share * 100) : String(format: "%.0f%%", share * 100)
-  }
-
   /// "epoch:counter"; "-": none.
   static func version(_ version: UInt64) -> String {
     version == 0 ? "-" : "\(version >> 48):\(version & 0xffff_ffff_ffff)"
@@ -175,43 +161,5 @@ public enum ControlTables {
     case ..<7200: "\(seconds / 60) min \(seconds % 60) s"
     default: "\(seconds / 3600) h \(seconds % 3600 / 60) min"
     }
-  }
-}
-
-/// Columns of text, two spaces between them.
-struct TextTable {
-  struct Column {
-    var title: String
-    /// Numbers stand at the right of their column.
-    var isNumber: Bool
-
-    init(_ title: String, isNumber: Bool = false) {
-      self.title = title
-      self.isNumber = isNumber
-    }
-  }
-
-  let columns: [Column]
-
-  /// The lines; the column `shrinking` gives up what the others need within `widthMax`.
-  func text(_ rows: [[String]], shrinking: Int, to widthMax: Int) -> String {
-    var widths = columns.indices.map { column in
-      ([columns[column].title] + rows.map { $0[column] }).map(\.count).max() ?? 0
-    }
-    let total = widths.reduce(0, +) + 2 * (columns.count - 1)
-    widths[shrinking] -= min(max(0, total - widthMax), max(0, widths[shrinking] - 8))
-    return ([columns.map(\.title)] + rows).map { row in
-      let cells = columns.indices.map { column -> String in
-        let cell = cut(row[column], to: widths[column])
-        let padding = String(repeating: " ", count: widths[column] - cell.count)
-        return columns[column].isNumber ? padding + cell : cell + padding
-      }
-      let line = cells.joined(separator: "  ")
-      return String(line.reversed().drop { $0 == " " }.reversed())
-    }.joined(separator: "\n")
-  }
-
-  private func cut(_ text: String, to width: Int) -> String {
-    text.count <= width ? text : text.prefix(width - 1) + "…"
   }
 }

@@ -147,7 +147,7 @@ struct PolicyState: Sendable {
 }
 
 /// How many servers are to hold a key.
-enum Degree {
+public enum Degree {
   /// Copies worth making of each newest version, beside the server that has it.
   ///
   /// A write collapses the replica set to one server and each copy costs a server's time, so
@@ -157,7 +157,8 @@ enum Degree {
   /// server's worth of requests keep the choice between servers free.
   ///
   /// `rate` and `fairRate` (what one server would carry if all were even) in the same unit.
-  static func copies(readShare: Double, rate: Double, fairRate: Double, servers: Int) -> Int {
+  public static func copies(readShare: Double, rate: Double, fairRate: Double, servers: Int) -> Int
+  {
     guard servers > 1, rate > 0 else { return 0 }
     let others = servers - 1
     let writes = 1 - min(1, max(0, readShare))

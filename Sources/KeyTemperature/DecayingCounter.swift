@@ -8,7 +8,7 @@ public struct DecayingCounter: Sendable, Equatable {
   /// The decayed sum of what was added.
   public private(set) var value = 0.0
   /// The value that a steady rate of 1 per second, begun with this counter, would have by now.
-  private var ofUnitRate = 0.0
+  public private(set) var ofUnitRate = 0.0
 
   /// `timeConstant`: seconds, more than 0.
   public init(timeConstant: Double) {

@@ -46,7 +46,8 @@ public struct HotKeys: Sendable {
   private var heap: [Int] = []
   private var placeOfHash: [UInt64: Int] = [:]
 
-  /// `capacity`: keys watched at the same time, at least 1; time constants in seconds.
+  /// `capacity`: keys watched at the same time, at least 1; time constants in seconds, the slow
+  /// one may be infinite: then nothing decays.
   public init(capacity: Int, slowTime: Double, fastTime: Double) {
     precondition(capacity >= 1 && slowTime > 0 && fastTime > 0)
     self.capacity = capacity

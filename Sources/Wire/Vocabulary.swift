@@ -99,6 +99,8 @@ public enum WireLimits {
   public static let headerLength = Int(HOTRACK_HEADER_LENGTH)
   /// Where in a header its operation stands.
   public static let operationOffset = 3
+  /// Where the length of its key stands, two bytes; the value's length follows it.
+  public static let keyLengthOffset = 108
   public static let keyLengthMax = Int(HOTRACK_KEY_LENGTH_MAX)
   /// Key and value of one datagram together, in bytes.
   public static let bodyLengthMax = Int(HOTRACK_BODY_LENGTH_MAX)

@@ -10,6 +10,7 @@ struct BenchCommand: AsyncParsableCommand {
       BenchFlappingCommand.self,
       BenchForwarderCommand.self,
       BenchLoopsCommand.self,
+      BenchObserveCommand.self,
       BenchRackCommand.self,
       BenchReactionCommand.self,
       BenchRestartCommand.self,

@@ -18,6 +18,7 @@ struct Hotrack: AsyncParsableCommand {
       KeysCommand.self,
       ServersCommand.self,
       ControlCommand.self,
+      ObserveCommand.self,
       CheckCommand.self,
       SimulateCommand.self,
       TestbedCommand.self,

@@ -1,4 +1,5 @@
 import Testing
+import TextTables
 
 @testable import Controller
 @testable import ControllerCore
@@ -111,7 +112,7 @@ struct ControlTablesTests {
       (999_500, "1.0M"), (123_456_789, "123.5M"), (2e9, "2.0G"),
     ] as [(Double, String)])
   func counts(value: Double, text: String) {
-    #expect(ControlTables.count(value) == text)
+    #expect(Numbers.short(value) == text)
   }
 
   @Test(

@@ -1,3 +1,4 @@
+import Glibc
 import KeyTemperature
 import Testing
 
@@ -87,5 +88,47 @@ struct Random: RandomNumberGenerator {
     for hash in UInt64(1000)...1066 { keys.add(hash, key: [], weight: 200, isRead: true) }
     keys.add(2000, key: [], weight: 1, isRead: true)
     #expect(keys.count == 100 && keys.estimate(of: 3) == nil && keys.estimate(of: 6) != nil)
+  }
+}
+
+@Suite struct DistinctCountTests {
+  @Test(arguments: [0, 1, 100, 10_000, 1_000_000])
+  func theEstimateIsWithinAFewPerCent(_ count: Int) {
+    var distinct = DistinctCount()
+    var random = Random(state: 3)
+    for _ in 0..<count {
+      let hash = random.next()
+      distinct.add(hash)
+      distinct.add(hash)
+    }
+    #expect(abs(distinct.estimate - Double(count)) <= 0.03 * Double(count))
+  }
+}
+
+@Suite struct ZipfFitTests {
+  /// Counts of the hottest keys of a million requests.
+  private func counts(alpha: Double, keys: Int) -> [Double] {
+    let weights = (1...keys).map { pow(Double($0), -alpha) }
+    let sum = weights.reduce(0, +)
+    return weights.map { ($0 / sum * 1e6).rounded() }
+  }
+
+  @Test(arguments: [0.0, 0.5, 0.9, 0.99, 1.2, 1.5, 2.0])
+  func theExponentIsFound(_ alpha: Double) throws {
+    let fit = try #require(ZipfFit(counts: counts(alpha: alpha, keys: 5_000)))
+    #expect(abs(fit.alpha - alpha) < 0.02)
+    #expect(fit.distance < 0.01)
+    #expect(fit.keys <= 1_000)
+  }
+
+  @Test func otherPopularitiesAreSeenToBeOthers() throws {
+    // One key has half of all requests, the others are alike.
+    let fit = try #require(ZipfFit(counts: [50_000] + Array(repeating: 500, count: 100)))
+    #expect(fit.distance > ZipfFit.misfit)
+  }
+
+  @Test func fewRequestsSayNothing() {
+    #expect(ZipfFit(counts: Array(repeating: 49, count: 1_000)) == nil)
+    #expect(ZipfFit(counts: Array(repeating: 1_000, count: 9)) == nil)
   }
 }

@@ -19,7 +19,7 @@ struct Run {
 }
 
 /// Beside the test bundle, wherever the package was built.
-private let executable = Bundle.main.bundleURL.appendingPathComponent("hotrack")
+let executable = Bundle.main.bundleURL.appendingPathComponent("hotrack")
 
 func hotrack(
   _ arguments: [String], input: [UInt8] = [], environment: [String: String] = [:]

@@ -15,7 +15,9 @@ public struct FuzzTarget: Sendable {
     FuzzTarget(name: "controller", run: ControllerFuzzing.run),
     FuzzTarget(name: "history", run: HistoryFuzzing.run),
     FuzzTarget(name: "memcached", run: MemcachedFuzzing.run),
+    FuzzTarget(name: "observe", run: ObserveFuzzing.run),
     FuzzTarget(name: "server", run: ServerFuzzing.run),
+    FuzzTarget(name: "streams", run: StreamFuzzing.run),
     FuzzTarget(name: "wire", run: WireFuzzing.run),
   ]
 }
