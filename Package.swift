@@ -115,6 +115,8 @@ let package = Package(
     module(
       "StoreClient",
       uses: ["BinaryCoding", "Paxos", "Sockets", "StoreProtocol", "StoreState"] + nio),
+    module("Telemetry", uses: ["Controller", "ControllerCore", "Sockets", "Wire"]),
+    module("TopView", uses: ["Controller", "ControllerCore", "TextTables", "Wire"]),
     module("LoadGenerator", uses: ["Workload", "ClientCore", "Wire", "Sockets", histogram]),
     module("Configuration", uses: ["Sockets", toml]),
     module(
@@ -142,7 +144,8 @@ let package = Package(
       dependencies: [
         "Bench", "Capture", "Configuration", "Controller", "ControllerCore", "DataPlane", "Demo",
         "Directory", "HotrackClient",
-        "Linearizability", "LoadGenerator", "Observe", "Server", "Simulation", "Sockets", "Testbed", "Wire",
+        "Linearizability", "LoadGenerator", "Observe", "Server", "Simulation", "Sockets", "Testbed",
+        "Telemetry", "TextTables", "TopView", "Wire",
         "Workload", "Paxos", "StoreClient", "StoreNode", "StoreProtocol", "StoreState",
         arguments, log,
       ], swiftSettings: swiftSettings),
@@ -206,6 +209,8 @@ let package = Package(
       uses: [
         "ControllerCore", "DataPlane", "Directory", "Server", "Sockets", "TextTables", "Wire", log,
       ]),
+    tests("Telemetry", uses: ["Controller", "ControllerCore", "Sockets"]),
+    tests("TopView", uses: ["Controller", "ControllerCore"]),
     tests(
       "LoadGenerator",
       uses: [

@@ -126,12 +126,12 @@ public enum ControlTables {
   // MARK: Numbers
 
   /// "epoch:counter"; "-": none.
-  static func version(_ version: UInt64) -> String {
+  public static func version(_ version: UInt64) -> String {
     version == 0 ? "-" : "\(version >> 48):\(version & 0xffff_ffff_ffff)"
   }
 
   /// Ascending numbers, with runs drawn together: "0-3,7"; "-": none.
-  static func numbers(_ numbers: [UInt8]) -> String {
+  public static func numbers(_ numbers: [UInt8]) -> String {
     var runs: [ClosedRange<UInt8>] = []
     for number in numbers {
       if let last = runs.last, last.upperBound + 1 == number {

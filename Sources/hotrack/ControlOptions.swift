@@ -28,8 +28,25 @@ struct ControlOptions: ParsableArguments {
 
   /// Asks; prints why there is no answer, and exits.
   func ask(_ command: String, _ request: ControlRequest) throws -> ControlAnswer {
+    try reporting(command) { try client().ask(request) }
+  }
+
+  /// The names and control sockets of the racks that are meant: all of this host, unless one was named.
+  func sockets() -> [(name: String, socket: String)] {
+    if let socket { return [(socket, socket)] }
+    if let rackName { return [(rackName, RackFile.defaultSocket(rackName))] }
+    let names = (try? FileManager.default.contentsOfDirectory(atPath: "/run/hotrack")) ?? []
+    return names.sorted().map { ($0, RackFile.defaultSocket($0)) }
+      .filter { FileManager.default.fileExists(atPath: $0.1) }
+  }
+
+  /// A connection to the controller that is meant.
+  func client() throws -> ControlClient { try ControlClient(socket: path()) }
+
+  /// Runs `body`; prints why there was no answer, and exits.
+  func reporting<Value>(_ command: String, _ body: () throws -> Value) throws -> Value {
     do {
-      return try ControlClient(socket: path()).ask(request)
+      return try body()
     } catch let error as ControlClientError {
       standardError("hotrack \(command): \(error)")
     } catch let error as NoSingleController {
@@ -69,8 +86,13 @@ private struct NoSingleController: Error {
 
 /// One JSON value, as the control socket writes it.
 func printJSON(_ value: some Encodable) throws {
+  print(try textOfJSON(value))
+}
+
+/// The same as text.
+func textOfJSON(_ value: some Encodable) throws -> String {
   let encoder = JSONEncoder()
   encoder.keyEncodingStrategy = .convertToSnakeCase
   encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-  print(String(decoding: try encoder.encode(value), as: UTF8.self))
+  return String(decoding: try encoder.encode(value), as: UTF8.self)
 }

@@ -10,13 +10,19 @@ struct StatusCommand: ParsableCommand {
 
   @OptionGroup var control: ControlOptions
 
-  @Flag(help: "Print one JSON object.")
+  @OptionGroup var watch: WatchOptions
+
+  @Flag(help: "Print one JSON object; with --watch one a line.")
   var json = false
 
   func run() throws {
-    let answer = try control.ask("status", ControlRequest(.status))
-    guard let status = answer.status else { return }
-    if json { try printJSON(status) } else { print(ControlTables.status(status)) }
+    try control.reporting("status") {
+      let client = try control.client()
+      try watch.run(json: json) { _ in
+        guard let status = try client.ask(ControlRequest(.status)).status else { return "" }
+        return try json ? textOfJSON(status) : ControlTables.status(status)
+      }
+    }
   }
 }
 
@@ -37,13 +43,19 @@ struct KeysCommand: ParsableCommand {
   @Option(help: "So many at most, the hottest.")
   var limit = 1000
 
-  @Flag(help: "Print one JSON array.")
+  @OptionGroup var watch: WatchOptions
+
+  @Flag(help: "Print one JSON array; with --watch one a line.")
   var json = false
 
   func run() throws {
-    let answer = try control.ask("keys", ControlRequest(.keys, limit: limit))
-    let keys = answer.keys ?? []
-    if json { try printJSON(keys) } else { print(ControlTables.keys(keys)) }
+    try control.reporting("keys") {
+      let client = try control.client()
+      try watch.run(json: json) { _ in
+        let keys = try client.ask(ControlRequest(.keys, limit: limit)).keys ?? []
+        return try json ? textOfJSON(keys) : ControlTables.keys(keys)
+      }
+    }
   }
 }
 
