@@ -69,6 +69,10 @@ dist: deps ## Build one file to copy to a machine (needs libbpf1, libpcap0.8, li
 	swift build -c release --static-swift-stdlib --scratch-path .build-dist --product hotrack
 	install -D --strip .build-dist/release/hotrack dist/hotrack
 
+.PHONY: deb
+deb: dist ## Make a Debian package: dist/hotrack_*.deb
+	dev/make-deb
+
 .PHONY: clean
 clean: ## Remove what was built
 	rm -rf .build .build-dist dist

@@ -133,7 +133,8 @@ let package = Package(
     module(
       "Bench",
       uses: [
-        "CBPF", "CHotrack", "Capture", "ClientCore", "Configuration", "Controller", "ControllerCore",
+        "CBPF", "CHotrack", "Capture", "ClientCore", "Configuration", "Controller",
+        "ControllerCore",
         "DataPlane", "Directory", "HotrackClient", "Linearizability", "LoadGenerator", "Observe",
         "Paxos",
         "StoreClient", "StoreState",
