@@ -59,6 +59,17 @@ extension RackFile {
     # copies_max = 31
     # Reads of a hot key go to "load", the less loaded of two of its holders, or "round-robin".
     # choice = "load"
+    # Slots move between living servers until each has its share; if not, only when one is drained.
+    # rebalance = true
+    # Keys that such moves may send from server to server per second.
+    # moved_keys_per_second = 50000
+    # A server whose probes take so long and four times as long as the others', or at which so many
+    # requests wait and four times as many as elsewhere, is slow: load moves away from it, once that
+    # has lasted so long, and back so long after it has ended. slow_probe_ms = 0: never.
+    # slow_probe_ms = 100
+    # slow_load = 100
+    # slow_after_ms = 2000
+    # slow_recovery_ms = 10000
     # Samples per second that the data plane is asked for, at most.
     # samples_per_second = 100000
     # Keys whose rate is estimated at the same time; 16 to 1000000.

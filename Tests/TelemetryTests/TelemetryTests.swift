@@ -21,14 +21,14 @@ import Testing
       """
       {"ok":true,"status":{"rack":"demo","address":"10.18.0.1:18516","process":7,"uptime_seconds":61.5,
       "epoch":3,"generation":844424930131970,"serving":true,"automatic":true,"quiet":true,"rate":12345.5,
-      "sample_interval":1,"hot_keys":1,"in_transition":0,"interfaces":{"eth0":"native"},"moving_slots":false,"servers_alive":2,
+      "sample_interval":1,"hot_keys":1,"in_transition":0,"interfaces":{"eth0":"native"},"moving_slots":false,"slots_to_move":0,"slots_frozen_max_us":0,"servers_alive":2,
       "servers":2,"totals":\(totalsText),"counters":{"drop_stale":7,"request_cold_read":5},
       "packets_by_processor":[5]}}
       """)
     let servers = (0..<2).map { number in
       """
       {"number":\(number),"address":"10.18.1.1:18516","phase":"\(number == 0 ? "alive" : "lost")",
-      "incarnation":"0123456789abcdef","load":1,"assumed_load":0,"slots":100,"keys":10,"read_rate":1,
+      "incarnation":"0123456789abcdef","load":1,"assumed_load":0,"slots":100,"slots_goal":100,"weight":1,"probe_us":50,"keys":10,"read_rate":1,
       "write_rate":1,"copy_rate":1,"reply_rate":1,"reads":11,"writes":12,"copies":13,"replies":14,
       "refused":15,"storage":"memory"}
       """

@@ -21,14 +21,14 @@ import Testing
       """
       {"ok":true,"status":{"rack":"demo","address":"10.18.0.1:18516","process":7,"uptime_seconds":61,
       "epoch":3,"generation":844424930131970,"serving":true,"automatic":true,"quiet":true,"rate":12345.6,
-      "sample_interval":1,"hot_keys":\(keys),"in_transition":0,"interfaces":{"eth0":"native"},"moving_slots":false,
+      "sample_interval":1,"hot_keys":\(keys),"in_transition":0,"interfaces":{"eth0":"native"},"moving_slots":false,"slots_to_move":0,"slots_frozen_max_us":0,
       "servers_alive":\(servers),"servers":\(servers),"totals":\(String(decoding: try encoder.encode(totals), as: UTF8.self)),"counters":{"drop_stale":\(drops),"requests":5},
       "packets_by_processor":[5]}}
       """)
     let serverList = (0..<servers).map { number in
       """
       {"number":\(number),"address":"10.18.1.\(number + 1):18516","phase":"alive",
-      "incarnation":"0123456789abcdef","load":\(number),"assumed_load":0,"slots":100,"keys":10,
+      "incarnation":"0123456789abcdef","load":\(number),"assumed_load":0,"slots":100,"slots_goal":100,"weight":1,"probe_us":50,"keys":10,
       "read_rate":\(4_000 - 100 * number),"write_rate":50,"copy_rate":20,"reply_rate":4000,"reads":1,
       "writes":1,"copies":1,"replies":1,"refused":0,"storage":"memory"}
       """
