@@ -5,14 +5,14 @@ import Testing
   @Test("Racks do right under many seeds, and are big enough for that to mean something")
   func seeds() async {
     var failures: [String] = []
-    let totals = await RackSimulation().run(seeds: 1...120, jobs: 2) { result in
+    let totals = await RackSimulation().run(seeds: 1...200, jobs: 2) { result in
       if let failure = result.failure {
         failures.append("seed \(result.seed): \(failure.check.rawValue): \(failure.description)")
       }
       return true
     }
     #expect(failures.isEmpty, "\(failures.joined(separator: "\n"))")
-    #expect(totals.seeds == 120)
+    #expect(totals.seeds == 200)
     #expect(totals.servers >= 3 * totals.seeds)
     #expect(totals.operations >= 500 * totals.seeds)
     #expect(totals.transitions >= 2 * totals.seeds)

@@ -123,8 +123,9 @@ import Workload
     server=$!
     "$1" observe -i lo --json &
     observer=$!
-    # Until both are ready.
-    until [ "$(wc -l </proc/net/packet)" -gt 1 ]; do sleep 0.02; done
+    # Until both are ready: the socket is bound (columns Iface and R), and then has its ring.
+    until awk 'NR > 1 && $5 && $6 { bound = 1 } END { exit !bound }' /proc/net/packet; do sleep 0.02; done
+    sleep 1
     until (exec 4<>/dev/tcp/127.0.0.1/$4) 2>/dev/null; do sleep 0.02; done
     case $3 in
     memcached)
@@ -134,7 +135,7 @@ import Workload
     redis) redis-cli --pipe <"$2" >/dev/null ;;
     esac
     # What the kernel gathers it hands over within a tenth of a second.
-    sleep 0.4
+    sleep 1
     kill -INT $observer
     wait $observer
     # Not TERM: whoever runs the tests may have blocked it, and that is inherited.
