@@ -1,5 +1,7 @@
 /// Simulates racks, one for each seed. Equal seeds and options give equal results, to the bit.
-public struct RackSimulation: Sendable {
+public struct RackSimulation: SeededSimulation {
+  public typealias Totals = SimulationTotals
+
   /// Parts of the protocol that are broken on purpose.
   public var faults: [SimulationFault] = []
   public var detail = SimulationTrace.Detail.none
@@ -51,51 +53,10 @@ public struct RackSimulation: Sendable {
   public func run(_ scenario: RackScenario) -> SimulationResult {
     RackWorld(scenario, faults: SimulationFaults(faults), detail: detail).run()
   }
-
-  /// Simulates seeds in order until one fails, at most `limit`. Returns how many it took, and the
-  /// failure; nil: none failed.
-  public func seedsUntilFailure(
-    from first: UInt64 = 1, limit: Int
-  ) -> (seeds: Int, result: SimulationResult)? {
-    for count in 0..<limit {
-      let result = run(seed: first + UInt64(count))
-      if result.failure != nil { return (count + 1, result) }
-    }
-    return nil
-  }
-
-  /// Simulates many seeds, `jobs` at a time. `progress` gets each result as it comes, in no
-  /// particular order, one at a time; it returns false to stop.
-  public func run(
-    seeds: ClosedRange<UInt64>, jobs: Int, progress: (SimulationResult) -> Bool = { _ in true }
-  ) async -> SimulationTotals {
-    let batch: UInt64 = 4
-    return await withTaskGroup(of: [SimulationResult].self) { group in
-      var next = seeds.lowerBound
-      var left = seeds.upperBound - seeds.lowerBound + 1
-      var totals = SimulationTotals()
-      func addBatch() {
-        guard left > 0 else { return }
-        let (first, count) = (next, min(batch, left))
-        next += count
-        left -= count
-        group.addTask { (first..<first + count).map { self.run(seed: $0) } }
-      }
-      for _ in 0..<max(1, jobs) { addBatch() }
-      while let results = await group.next() {
-        for result in results {
-          totals.add(result)
-          if !progress(result) { left = 0 }
-        }
-        addBatch()
-      }
-      return totals
-    }
-  }
 }
 
 /// Sums over seeds.
-public struct SimulationTotals: Sendable, Equatable {
+public struct SimulationTotals: SeedTotals, Equatable {
   public var seeds = 0
   public var operations = 0
   public var servers = 0
@@ -115,7 +76,7 @@ public struct SimulationTotals: Sendable, Equatable {
 
   public init() {}
 
-  mutating func add(_ result: SimulationResult) {
+  public mutating func add(_ result: SimulationResult) {
     seeds += 1
     operations += result.operations
     servers += result.servers

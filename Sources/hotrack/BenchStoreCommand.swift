@@ -1,6 +1,6 @@
 import ArgumentParser
-import Bench
 import Foundation
+import StoreBench
 import StoreClient
 
 /// `hotrack bench store`: closed loops against a running store.

@@ -1,3 +1,4 @@
+internal import CHotrack
 internal import Wire
 
 /// Datagrams for the cores. Raw bytes seldom get past the first check, so most are dressed: what a
@@ -17,7 +18,11 @@ extension FuzzInput {
     let body = bytes.count - WireLimits.headerLength
     let key = min(keyLength, body)
     setFormallyRight(&bytes, keyLength: key, valueLength: body - key)
-    guard var header = bytes.withUnsafeBytes({ try? Header(datagram: $0) }) else { return bytes }
+    // Otherwise hardly any input would get past the first check.
+    guard var header = bytes.withUnsafeBytes({ try? Header(datagram: $0) }) else {
+      require(false, "a dressed datagram's header can be read")
+      return bytes
+    }
     if let hashSeed {
       let keyBytes = Array(bytes[WireLimits.headerLength..<WireLimits.headerLength + key])
       header.keyHash = KeyHash.of(keyBytes, seed: hashSeed)
@@ -29,25 +34,22 @@ extension FuzzInput {
 
   /// Magic, protocol and lengths; and an operation and a status that exist.
   private func setFormallyRight(_ bytes: inout [UInt8], keyLength: Int, valueLength: Int) {
-    func put(_ value: UInt16, _ offset: Int) {
-      bytes[offset] = UInt8(value >> 8)
-      bytes[offset + 1] = UInt8(value & 0xff)
+    bytes.withUnsafeMutableBytes { all in
+      var raw = all.loadUnaligned(as: hotrack_header.self)
+      raw.magic = WireLimits.magic.bigEndian
+      raw.protocol = WireLimits.protocolVersion
+      let operations = Operation.allCases
+      if Operation(rawValue: raw.operation) == nil {
+        raw.operation = operations[Int(raw.operation) % operations.count].rawValue
+      }
+      raw.status %= UInt8(Status.allCases.count)
+      if UInt16(bigEndian: raw.part) >= UInt16(bigEndian: raw.parts) {
+        raw.part = 0
+        raw.parts = UInt16(1).bigEndian
+      }
+      raw.key_length = UInt16(keyLength).bigEndian
+      raw.value_length = UInt16(valueLength).bigEndian
+      all.storeBytes(of: raw, as: hotrack_header.self)
     }
-    put(WireLimits.magic, 0)
-    bytes[2] = WireLimits.protocolVersion
-    let operations = Operation.allCases
-    if Operation(rawValue: bytes[3]) == nil {
-      bytes[3] = operations[Int(bytes[3]) % operations.count].rawValue
-    }
-    bytes[4] %= UInt8(Status.allCases.count)
-    let (part, parts) = (
-      UInt16(bytes[112]) << 8 | UInt16(bytes[113]), UInt16(bytes[114]) << 8 | UInt16(bytes[115])
-    )
-    if part >= parts {
-      put(0, 112)
-      put(1, 114)
-    }
-    put(UInt16(keyLength), 116)
-    put(UInt16(valueLength), 118)
   }
 }

@@ -71,7 +71,7 @@ public struct SimulationFailure: Error, Sendable, Equatable {
 }
 
 /// What one seed showed.
-public struct SimulationResult: Sendable {
+public struct SimulationResult: SeedResult {
   public var seed: UInt64
   public var failure: SimulationFailure?
   public var operations = 0

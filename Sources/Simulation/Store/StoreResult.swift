@@ -80,7 +80,7 @@ public struct StoreTotals: Sendable, Equatable {
 }
 
 /// What one seed showed.
-public struct StoreResult: Sendable {
+public struct StoreResult: SeedResult {
   public var seed: UInt64
   public var failure: StoreFailure?
   public var totals = StoreTotals()
