@@ -22,9 +22,11 @@ public struct FaultReport: Sendable, Equatable, Encodable {
   public var frames: Frames?
   /// From its beginning until that of the next fault, or until the recording's end.
   public var withoutService: ServiceGapReport?
+  /// Of slow servers.
+  public var load: LoadShareReport?
 
   enum CodingKeys: String, CodingKey {
-    case kind, target, description, frames
+    case kind, target, description, frames, load
     case begin = "begin_s"
     case end = "end_s"
     case withoutService = "without_service"
@@ -132,6 +134,7 @@ extension ScenarioReport {
           " (of \(frames.seen) frames \(frames.lost) lost, \(frames.duplicated) doubled, "
           + "\(frames.delayed) delayed)"
       }
+      if let load = fault.load { what += "; \(load)" }
       lines.append(line(fault.withoutService, what))
     }
     return lines

@@ -20,6 +20,7 @@ public struct ScenarioRun {
   private let keys: [String]
   private var random: RandomSource
   private var totals = SummedTotals()
+  private var load = LoadSamples()
   private let interruption: Interruption
 
   /// All recorders name their keys so.
@@ -133,6 +134,7 @@ public struct ScenarioRun {
         nextProgress = now + 500_000_000
         if !schedule.isControllerAway, let status = try? bed.ask(.status).status {
           totals.take(status)
+          if let servers = try? bed.ask(.servers).servers { load.take(servers, at: now) }
         }
         progress("recording, \((now - start) / 1_000_000_000) s")
       }
@@ -266,7 +268,8 @@ public struct ScenarioRun {
           },
           withoutService: ServiceGapReport(
             gaps, struck: keys(atHomeOf: record.fault.target), hot: record.hot,
-            from: begins[index], to: next)))
+            from: begins[index], to: next),
+          load: loadShare(record)))
       if case .link = record.fault.kind, let counts = record.counts,
         counts.lost + counts.duplicated + counts.delayed == 0
       {
@@ -285,6 +288,13 @@ public struct ScenarioRun {
         "in the last \(Int(Self.settled)) s, after all faults, \(unserved.count) keys were not "
           + "served: \(unserved.prefix(5).joined(separator: ", "))")
     }
+  }
+
+  private func loadShare(_ record: FaultSchedule.Record) -> LoadShareReport? {
+    guard case .slow = record.fault.kind, case .server(let number) = record.fault.target,
+      let begun = record.begun, let ended = record.ended
+    else { return nil }
+    return load.report(ofServer: number, begin: begun, end: ended)
   }
 
   /// By the controller's division of slots at the start of a rack.

@@ -54,7 +54,8 @@ struct ScenarioTable {
     var groups: [(description: String, faults: [FaultReport])] = []
     for fault in faults {
       let last = fault.end.map { ", \(Figures.short((($0 - fault.begin) * 10).rounded() / 10)) s" }
-      let description = fault.description + (fault.kind == "restart" ? "" : last ?? ", to the end")
+      var description = fault.description + (fault.kind == "restart" ? "" : last ?? ", to the end")
+      if let load = fault.load { description += "; \(load)" }
       if let place = groups.firstIndex(where: { $0.description == description }) {
         groups[place].faults.append(fault)
       } else {

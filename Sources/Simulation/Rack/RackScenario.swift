@@ -120,6 +120,7 @@ public struct RackScenario: Sendable, Equatable {
     drawControllerCrashes()
     drawStoresApart()
     isDurable = random.chance(0.4) && worldFaults.contains { $0.kind == .crash }
+    if isDurable { drawFullDisks() }
     sync = 5_000...random.element(of: [20_000, 200_000, 2_000_000])
     damage = random.element(of: [0.1, 0.7])
     returnTimeout = random.element(of: [30_000_000, 100_000_000])
@@ -154,7 +155,18 @@ public struct RackScenario: Sendable, Equatable {
     var plan = WorldFaultPlan(
       random: SimulationRandom(seed: seed, stream: 8), servers: servers, clients: clients,
       operations: operations)
-    worldFaults += plan.drawControllerCrashes()
+    add(plan.drawControllerCrashes())
+  }
+
+  private mutating func drawFullDisks() {
+    var plan = WorldFaultPlan(
+      random: SimulationRandom(seed: seed, stream: 11), servers: servers, clients: clients,
+      operations: operations)
+    add(plan.drawFullDisks())
+  }
+
+  private mutating func add(_ faults: [WorldFault]) {
+    worldFaults += faults
     // Stable: sorting by place within those that begin together.
     worldFaults = worldFaults.enumerated().sorted {
       ($0.element.after, $0.offset) < ($1.element.after, $1.offset)

@@ -52,6 +52,8 @@ extension RackWorld {
       guard loseHost() else { return }
     case .controllerCrash(let effects):
       guard crashController(afterEffects: effects) else { return }
+    case .fullDisk(let server, let room):
+      guard servers[server].fillDisk(leaving: room) else { return }
     }
     world.active.append((fault, end))
     applyToLinks()
@@ -72,6 +74,11 @@ extension RackWorld {
     case .crash(let server): if servers[server].isDown { restart(server) }
     case .reboot: startHost()
     case .controllerCrash: restartController()
+    case .fullDisk(let server, _):
+      let isFull = world.active.contains {
+        if case .fullDisk(server, _) = $0.fault.effect { true } else { false }
+      }
+      if !isFull { servers[server].freeDisk() }
     }
     trace.record(
       at: scheduler.now, code: 9, values: UInt64(number), text: "world fault \(number) ends")
@@ -116,7 +123,8 @@ extension RackWorld {
     switch fault.effect {
     case .cut, .clog, .reboot: true
     case .pause(.client(let number)): number < clients.count
-    case .pause(.server(let number)), .slow(let number, _), .crash(let number):
+    case .pause(.server(let number)), .slow(let number, _), .crash(let number),
+      .fullDisk(let number, _):
       number < servers.count
     case .pause, .controllerCrash: true
     }

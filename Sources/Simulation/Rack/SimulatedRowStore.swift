@@ -11,6 +11,14 @@ final class SimulatedRowStore: RowStore {
     case removeRange([UInt8], [UInt8])
   }
 
+  enum Room {
+    case plenty
+    /// What has to be written can be.
+    case little
+    case none
+  }
+
+  var room = Room.plenty
   private var rows: [[UInt8]: [UInt8]] = [:]
   private var written: [Change] = []
   /// Changes up to each datagram since the last sync.

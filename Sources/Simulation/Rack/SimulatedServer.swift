@@ -19,6 +19,9 @@ final class SimulatedServer {
   /// Answers that wait until what they tell of is on the disk.
   var unsynced: [[UInt8]] = []
   var isSyncing = false
+  /// The last sync found no room: what was changed since the one before is not durable.
+  private var isStalled = false
+  private let journal: StateJournal?
   private var core: ServerCore
   private var output = CollectedOutput()
 
@@ -35,9 +38,14 @@ final class SimulatedServer {
       number: UInt8(number), incarnation: incarnation,
       hashSeed: SimulatedKeys.hashSeed, sessionsMax: scenario.sessionsMax, expectedKeys: 16)
     if let disk {
-      core = ServerCore(configuration, journal: StateJournal(disk))
+      let journal = StateJournal(disk)
+      self.journal = journal
+      core = ServerCore(configuration, journal: journal)
       disk.restore(&core, damaged: damaged)
+      journal.settled()
+      core.storage = disk.room == .plenty ? .writable : .readOnly
     } else {
+      journal = nil
       core = ServerCore(configuration)
     }
     core.faults = faults.server
@@ -59,6 +67,41 @@ final class SimulatedServer {
       }
     }
     return output.datagrams
+  }
+
+  /// Answers that it gives now have to wait for a sync.
+  var mustSync: Bool { !isStalled && (isSyncing || disk?.isDirty == true) }
+
+  /// What it has changed is made durable. False: there is no room, and nobody may hear of it.
+  func sync() -> Bool {
+    guard let disk, let journal else { return true }
+    guard disk.room != .none || !disk.isDirty else {
+      isStalled = true
+      core.storage = .stalled(Set(journal.unsettled))
+      return false
+    }
+    disk.sync()
+    journal.settled()
+    return true
+  }
+
+  /// Its disk has less room from now on; false: it has none. A server notices that there is little
+  /// before, that there is none when it writes.
+  func fillDisk(leaving room: SimulatedRowStore.Room) -> Bool {
+    guard let disk, !isDown else { return false }
+    disk.room = room
+    if room == .little, !isStalled { core.storage = .readOnly }
+    return true
+  }
+
+  /// There is room again.
+  func freeDisk() {
+    guard let disk else { return }
+    disk.room = .plenty
+    guard !isDown else { return }
+    if isStalled { _ = sync() }
+    isStalled = false
+    core.storage = .writable
   }
 
   func isHome(of slot: Int) -> Bool { core.isHome(ofSlot: slot) }
@@ -135,7 +178,7 @@ extension RackWorld {
 
   /// Answers leave when what they tell of is on the disk. All that arrives until then shares one sync.
   private func settle(_ answers: [[UInt8]], of server: SimulatedServer) {
-    guard server.isSyncing || server.disk?.isDirty == true else {
+    guard server.mustSync else {
       sendAnswers(answers, of: server.number)
       return
     }
@@ -155,11 +198,10 @@ extension RackWorld {
   func synced(_ number: Int, _ start: UInt64) {
     let server = servers[number]
     guard server.start == start, !server.isDown else { return }
-    server.disk?.sync()
     server.isSyncing = false
     let answers = server.unsynced
     server.unsynced.removeAll()
-    sendAnswers(answers, of: number)
+    if server.sync() || faults.stallUnnoticed { sendAnswers(answers, of: number) }
   }
 
   /// A server dies with all that it has in memory; at least one is left, unless they have disks.

@@ -55,6 +55,7 @@ public enum SimulationFault: String, Sendable, CaseIterable {
   case withoutSessions = "without-sessions"
   case restBelieved = "rest-believed"
   case answersUnsynced = "answers-unsynced"
+  case stallUnnoticed = "stall-unnoticed"
   case damageUnnoticed = "damage-unnoticed"
   case adoptionForgetsAway = "adoption-forgets-away"
   case hotFirst = "hot-first"
@@ -109,6 +110,7 @@ public enum SimulationFault: String, Sendable, CaseIterable {
     case .damageUnnoticed: "what a durable server cannot read of its disk was never there"
     case .adoptionForgetsAway: "servers that are waited for are not taken over"
     case .answersUnsynced: "a durable server answers before its changes are on the disk"
+    case .stallUnnoticed: "a durable server answers although its disk had no room for its changes"
     case .adoptionForgetsMove: "moves of slots are not taken over"
     case .lateFloorObeyed: "a FLOOR that is not the newest makes a server forget"
     case .unrecordedPasses: "a reply that could not be recorded passes"
@@ -144,6 +146,7 @@ struct SimulationFaults: Sendable {
   var isGraceSkipped = false
   /// Durable servers answer before their changes are on the disk.
   var answersUnsynced = false
+  var stallUnnoticed = false
   /// They take what they cannot read for what was never there.
   var damageUnnoticed = false
 
@@ -188,6 +191,7 @@ struct SimulationFaults: Sendable {
     case .adoptionSkipsGrace: controller.insert(.adoptionSkipsGrace)
     case .adoptionForgetsLoss: controller.insert(.adoptionForgetsLoss)
     case .answersUnsynced: answersUnsynced = true
+    case .stallUnnoticed: stallUnnoticed = true
     case .hotFirst: directory.insert(.hotFirst)
     case .sinceFirst: directory.insert(.sinceFirst)
     case .damageUnnoticed: damageUnnoticed = true

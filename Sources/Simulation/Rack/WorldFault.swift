@@ -19,6 +19,8 @@ public struct WorldFault: Sendable, Equatable {
     case reboot
     /// The controller dies in the middle of what it does, and another one goes on.
     case controllerCrash = "controller-crash"
+    /// A durable server's disk has little room left, or none.
+    case fullDisk = "full-disk"
   }
 
   enum Effect: Sendable, Equatable {
@@ -29,6 +31,7 @@ public struct WorldFault: Sendable, Equatable {
     case crash(server: Int)
     case reboot
     case controllerCrash(afterEffects: Int)
+    case fullDisk(server: Int, room: SimulatedRowStore.Room)
   }
 
   /// Its place in the seed's plan, however much of the plan is left out.
@@ -50,6 +53,7 @@ public struct WorldFault: Sendable, Equatable {
     case .crash: .crash
     case .reboot: .reboot
     case .controllerCrash: .controllerCrash
+    case .fullDisk: .fullDisk
     }
   }
 }
@@ -67,6 +71,8 @@ extension WorldFault: CustomStringConvertible {
       case .crash(let server): "server \(server) dies"
       case .reboot: "the directory's host loses its memory"
       case .controllerCrash(let count): "the controller dies after \(count) effects"
+      case .fullDisk(let server, let room):
+        "server \(server)'s disk has \(room == .none ? "no" : "little") room left"
       }
     return "\(what), for \(duration / 1000) us"
   }
@@ -83,7 +89,7 @@ struct WorldFaultPlan {
   let servers: Int
   let clients: Int
   let operations: Int
-  /// Those that `draw` draws; reboots and dying controllers come beside them.
+  /// Those that `draw` draws; the others come beside them.
   private static let kinds: [WorldFault.Kind] = [.partition, .clog, .pause, .slowServer, .crash]
   /// None of them lasts longer. Nanoseconds.
   var durationMax: UInt64 = 60_000_000
@@ -100,6 +106,17 @@ struct WorldFaultPlan {
       return WorldFault(
         number: 0, after: after, delay: random.duration(in: 0...1_000_000),
         duration: random.duration(in: 200_000...longest), effect: effect(.controllerCrash))
+    }
+  }
+
+  /// Disks that are full for a while, beside other faults.
+  mutating func drawFullDisks() -> [WorldFault] {
+    let count = max(0, random.integer(in: -2...4))
+    return (0..<count).map { _ in random.integer(in: 0...operations * 9 / 10) }.sorted().map {
+      after in
+      WorldFault(
+        number: 0, after: after, delay: random.duration(in: 0...1_000_000),
+        duration: random.duration(in: 200_000...durationMax), effect: effect(.fullDisk))
     }
   }
 
@@ -134,6 +151,7 @@ struct WorldFaultPlan {
     case .reboot: .reboot
     case .controllerCrash:
       .controllerCrash(afterEffects: random.integer(in: 1...Self.effectsMax))
+    case .fullDisk: .fullDisk(server: server(), room: random.chance(0.6) ? .none : .little)
     }
   }
 
