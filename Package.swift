@@ -201,7 +201,9 @@ let package = Package(
     .target(name: "CIsolation", path: "Tests/CIsolation", cSettings: cSettings),
     .testTarget(
       name: "DataPlaneTests",
-      dependencies: ["CHotrack", "CIsolation", "DataPlane", "Directory", "DirectoryRace", "Wire"],
+      dependencies: [
+        "CBPF", "CHotrack", "CIsolation", "DataPlane", "Directory", "DirectoryRace", "Wire",
+      ],
       swiftSettings: swiftSettings, plugins: ["CompileBPF"]),
     tests("Sockets"),
     tests("RocksDB"),

@@ -12,6 +12,7 @@
 #define HOTRACK_PACKET_H
 
 #include "rack.h"
+#include "temperature.h"
 
 struct packet_ethernet {
   __u8 destination[6];
@@ -306,6 +307,14 @@ DIRECTORY_INLINE __u64 packet_pseudo_sum(const struct packet *p) {
          RACK_SWAP16(PACKET_PROTOCOL_UDP);
 }
 
+/*
+ * The sender's kernel left the rest to a device: the field holds the pseudo-header's sum alone. A
+ * complete checksum can look the same, once in 65,536.
+ */
+DIRECTORY_INLINE int packet_is_left_to_hardware(const struct packet *p) {
+  return p->udp->check == packet_fold(packet_pseudo_sum(p));
+}
+
 /* Where a datagram comes from and goes to, as the next one on its way is to see it. */
 struct packet_ends {
   __be32 source;
@@ -316,17 +325,20 @@ struct packet_ends {
 
 /*
  * Gives a datagram its ends, counts the hop and makes its checksums right again; `header` is what
- * was changed of ours. Not zero: it could not.
+ * was changed of ours. Not zero: it could not. The last that happens to a frame: pointers into it
+ * may be void from here on.
  */
 DIRECTORY_INLINE int packet_readdress(FRAME *frame, struct packet *p, const struct packet_ends *to,
                                       const struct rack_sums *header) {
   __u64 removed = (__u64)p->ipv4->source + p->ipv4->destination;
-  __u64 added = (__u64)to->source + to->destination, sum;
+  __u64 added = (__u64)to->source + to->destination;
   __u32 ports = (__u32)p->udp->source + p->udp->destination;
+  __u32 ports_after = (__u32)to->source_port + to->destination_port;
   __u16 check = p->udp->check;
-  /* The sender's kernel left the rest to a device: the field holds the pseudo-header's sum alone.
-     A complete checksum can look the same, once in 65,536; recomputing it is right all the same. */
-  int left_to_hardware = check == packet_fold(packet_pseudo_sum(p));
+#ifndef FRAME_MENDS_CHECKSUMS
+  int left_to_hardware = packet_is_left_to_hardware(p);
+  __u64 sum;
+#endif
 
   p->ipv4->hops--;
   p->ipv4->source = to->source;
@@ -334,6 +346,12 @@ DIRECTORY_INLINE int packet_readdress(FRAME *frame, struct packet *p, const stru
   p->udp->source = to->source_port;
   p->udp->destination = to->destination_port;
   p->ipv4->check = packet_mend(p->ipv4->check, removed + RACK_SWAP16(0x0100), added);
+#ifdef FRAME_MENDS_CHECKSUMS
+  return frame_mend(
+      frame, p->body - HOTRACK_HEADER_LENGTH - sizeof(p->udp->check), check,
+      packet_fold(PACKET_ZERO - removed + added),
+      packet_fold(PACKET_ZERO - header->removed - ports + header->added + ports_after));
+#else
   if (!check)
     return 0;
   if (left_to_hardware) {
@@ -344,11 +362,12 @@ DIRECTORY_INLINE int packet_readdress(FRAME *frame, struct packet *p, const stru
       return 1;
     check = ~packet_fold(sum);
   } else {
-    check = packet_mend(check, header->removed + removed + ports,
-                        header->added + added + to->source_port + to->destination_port);
+    check =
+        packet_mend(check, header->removed + removed + ports, header->added + added + ports_after);
   }
   p->udp->check = check ? check : 0xffff;
   return 0;
+#endif
 }
 
 /* Turns the frame round. The directory has already made an answer of the header. */
@@ -357,6 +376,11 @@ DIRECTORY_INLINE __u32 packet_answer(FRAME *frame, struct packet *p, __u32 count
   __be32 address = p->ipv4->source;
   __be16 port = p->udp->source;
   __u64 before = packet_ipv4_sum(p->ipv4), sum;
+#ifdef FRAME_MENDS_CHECKSUMS
+  int left_to_hardware = packet_is_left_to_hardware(p);
+#else
+  int left_to_hardware = 0; /* the device that would complete it does not know what is left of it */
+#endif
 
   packet_copy_mac(mac, p->ethernet->source);
   packet_copy_mac(p->ethernet->source, p->ethernet->destination);
@@ -371,8 +395,10 @@ DIRECTORY_INLINE __u32 packet_answer(FRAME *frame, struct packet *p, __u32 count
   p->udp->length = RACK_SWAP16(sizeof(*p->udp) + HOTRACK_HEADER_LENGTH);
   if (p->udp->check) {
     p->udp->check = 0;
-    sum = packet_pseudo_sum(p) + packet_sum(p->udp, (sizeof(*p->udp) + HOTRACK_HEADER_LENGTH) / 4);
-    p->udp->check = ~packet_fold(sum);
+    sum = packet_pseudo_sum(p);
+    if (!left_to_hardware)
+      sum += packet_sum(p->udp, (sizeof(*p->udp) + HOTRACK_HEADER_LENGTH) / 4);
+    p->udp->check = left_to_hardware ? packet_fold(sum) : (__u16)~packet_fold(sum);
     if (!p->udp->check)
       p->udp->check = 0xffff;
   }
@@ -417,23 +443,59 @@ DIRECTORY_INLINE int packet_recall_client(struct packet *p, struct packet_ends *
   return 0;
 }
 
+/* Counts a request or copy that is steered. */
+DIRECTORY_INLINE void packet_count_steered(PLANE *plane, const struct packet *p,
+                                           const struct directory_decision *decision) {
+  struct plane_server_counts *server =
+      &PLANE_CPU(plane)->servers[decision->server & (HOTRACK_SERVERS_MAX - 1)];
+  int is_read = directory_is_read(p->header->operation);
+  struct plane_entry_counts *entry;
+
+  if (p->sender == RACK_SERVER) {
+    server->copies++;
+    return;
+  }
+  if (is_read)
+    server->reads++;
+  else
+    server->writes++;
+  if (decision->entry == DIRECTORY_NO_ENTRY)
+    return;
+  entry = plane_entry_counts_at(plane, decision->entry);
+  if (!entry)
+    return;
+  if (is_read)
+    entry->reads++;
+  else
+    entry->writes++;
+}
+
+/* The way to the server that was decided on. COUNTER_PASS: there is one. */
+DIRECTORY_INLINE __u32 packet_way(PLANE *plane, const struct packet *p,
+                                  const struct directory_decision *decision,
+                                  struct directory_server **server, struct plane_port **port,
+                                  __u32 *place) {
+  *server =
+      directory_server_at(PLANE_DIRECTORY(plane), decision->server & (HOTRACK_SERVERS_MAX - 1));
+  if (!*server)
+    return COUNTER_DROP_NO_RETURN_PATH;
+  *port = packet_port(plane, (*server)->interface, place);
+  if (!*port)
+    return COUNTER_DROP_NO_RETURN_PATH;
+  return p->ipv4->hops <= 1 ? COUNTER_DROP_HOPS : COUNTER_PASS;
+}
+
 /* To a server: the client's address stays, so that the server's reply can go to it. */
 DIRECTORY_INLINE __u32 packet_steer(PLANE *plane, FRAME *frame, struct packet *p,
                                     struct rack_verdict *verdict, __u32 *place) {
-  struct directory_server *server = directory_server_at(
-      PLANE_DIRECTORY(plane), verdict->decision.server & (HOTRACK_SERVERS_MAX - 1));
   struct packet_ends to = {.source = p->ipv4->source, .source_port = p->udp->source};
+  struct directory_server *server;
   struct plane_port *port;
   __be64 path;
-  __u32 from;
+  __u32 from, refused = packet_way(plane, p, &verdict->decision, &server, &port, place);
 
-  if (!server)
-    return COUNTER_DROP_NO_RETURN_PATH;
-  port = packet_port(plane, server->interface, place);
-  if (!port)
-    return COUNTER_DROP_NO_RETURN_PATH;
-  if (p->ipv4->hops <= 1)
-    return COUNTER_DROP_HOPS;
+  if (refused != COUNTER_PASS)
+    return refused;
   if (p->sender != RACK_SERVER) {
     if (!packet_port(plane, frame_interface(frame), &from))
       return COUNTER_DROP_NO_RETURN_PATH;
@@ -448,6 +510,9 @@ DIRECTORY_INLINE __u32 packet_steer(PLANE *plane, FRAME *frame, struct packet *p
     to.source = PLANE_CONFIGURATION(plane)->address.words[3];
     to.source_port = PLANE_CONFIGURATION(plane)->port;
   }
+  packet_count_steered(plane, p, &verdict->decision);
+  if (p->sender != RACK_SERVER)
+    temperature_on_request(plane, frame, p->header, p->body);
   packet_copy_mac(p->ethernet->destination, server->mac);
   packet_copy_mac(p->ethernet->source, port->mac);
   to.destination = packet_address(server);
@@ -493,35 +558,12 @@ DIRECTORY_INLINE __u32 packet_forward(PLANE *plane, FRAME *frame, struct packet 
     to.destination_port = PLANE_CONFIGURATION(plane)->next_port;
   }
   packet_copy_mac(p->ethernet->source, port->mac);
+  if (is_reply)
+    PLANE_CPU(plane)->servers[p->server & (HOTRACK_SERVERS_MAX - 1)].replies++;
+  if (p->header->status == HOTRACK_OTHER_KEY)
+    temperature_on_collision(plane, frame, p->header, p->body);
   return packet_readdress(frame, p, &to, &verdict->sums) ? COUNTER_DROP_REWRITE
                                                          : verdict->decision.counter;
-}
-
-/* Counts a request or copy that was steered. */
-DIRECTORY_INLINE void packet_count_steered(PLANE *plane, const struct packet *p,
-                                           const struct directory_decision *decision) {
-  struct plane_server_counts *server =
-      &PLANE_CPU(plane)->servers[decision->server & (HOTRACK_SERVERS_MAX - 1)];
-  int is_read = directory_is_read(p->header->operation);
-  struct plane_entry_counts *entry;
-
-  if (p->sender == RACK_SERVER) {
-    server->copies++;
-    return;
-  }
-  if (is_read)
-    server->reads++;
-  else
-    server->writes++;
-  if (decision->entry == DIRECTORY_NO_ENTRY)
-    return;
-  entry = plane_entry_counts_at(plane, decision->entry);
-  if (!entry)
-    return;
-  if (is_read)
-    entry->reads++;
-  else
-    entry->writes++;
 }
 
 DIRECTORY_INLINE enum packet_action packet_finish(PLANE *plane, __u32 counter,
@@ -530,22 +572,61 @@ DIRECTORY_INLINE enum packet_action packet_finish(PLANE *plane, __u32 counter,
   return action;
 }
 
+/* Finds out what a frame is, as far as its place in the network and its lengths tell. */
+DIRECTORY_INLINE __u32 packet_look(PLANE *plane, FRAME *frame, struct packet *p) {
+  __u32 counter = packet_find(plane, frame, p);
+
+  if (counter == PACKET_OURS) {
+    directory_touch(PLANE_DIRECTORY(plane), RACK_SWAP64(p->header->key_hash));
+    counter = packet_find_sender(plane, frame, p);
+  }
+  if (counter == PACKET_OURS &&
+      RACK_SWAP16(p->ipv4->length) != sizeof(*p->ipv4) + sizeof(*p->udp) + p->length)
+    counter = COUNTER_DROP_MALFORMED;
+  return counter;
+}
+
+/*
+ * A dry run: counts what would become of a frame, and leaves it to the kernel as it is. The
+ * directory decides on a copy of the header.
+ */
+DIRECTORY_INLINE enum packet_action packet_watch(PLANE *plane, FRAME *frame) {
+  struct directory_server *server;
+  struct rack_verdict verdict;
+  struct plane_port *port;
+  struct packet p;
+  __u32 place, refused, counter = packet_look(plane, frame, &p);
+
+  if (counter != PACKET_OURS)
+    return packet_finish(plane, counter, PACKET_PASS);
+  p.header = plane_header_copy(plane, p.header);
+  if (!p.header)
+    return packet_finish(plane, COUNTER_DROP_REWRITE, PACKET_PASS);
+  rack_on_datagram(PLANE_DIRECTORY(plane), p.header, p.length, p.sender, p.server, &verdict);
+  counter = verdict.decision.counter;
+  if (verdict.decision.action == DIRECTORY_STEER) {
+    refused = packet_way(plane, &p, &verdict.decision, &server, &port, &place);
+    if (refused != COUNTER_PASS)
+      return packet_finish(plane, refused, PACKET_PASS);
+    packet_count_steered(plane, &p, &verdict.decision);
+    if (p.sender != RACK_SERVER)
+      temperature_on_request(plane, frame, p.header, p.body);
+  }
+  return packet_finish(plane, counter, PACKET_PASS);
+}
+
 /*
  * Handles one frame: the directory decides, the frame is rewritten and counted. With PACKET_SEND,
  * `place` is the place of the port to send it out of. After PACKET_DROP the frame may be anything.
  */
 DIRECTORY_INLINE enum packet_action packet_handle(PLANE *plane, FRAME *frame, __u32 *place) {
-  struct packet p;
   struct rack_verdict verdict;
-  __u32 counter = packet_find(plane, frame, &p), want;
+  __u32 counter, want;
+  struct packet p;
 
-  if (counter == PACKET_OURS) {
-    directory_touch(PLANE_DIRECTORY(plane), RACK_SWAP64(p.header->key_hash));
-    counter = packet_find_sender(plane, frame, &p);
-  }
-  if (counter == PACKET_OURS &&
-      RACK_SWAP16(p.ipv4->length) != sizeof(*p.ipv4) + sizeof(*p.udp) + p.length)
-    counter = COUNTER_DROP_MALFORMED;
+  if (PLANE_CONFIGURATION(plane)->dry_run)
+    return packet_watch(plane, frame);
+  counter = packet_look(plane, frame, &p);
   if (counter != PACKET_OURS)
     return packet_finish(plane, counter, counter == PACKET_FOREIGN ? PACKET_PASS : PACKET_DROP);
 
@@ -554,33 +635,18 @@ DIRECTORY_INLINE enum packet_action packet_handle(PLANE *plane, FRAME *frame, __
   switch (verdict.decision.action) {
   case DIRECTORY_STEER:
     counter = packet_steer(plane, frame, &p, &verdict, place);
-    if (counter != want)
-      break;
-    packet_count_steered(plane, &p, &verdict.decision);
-    if (p.sender != RACK_SERVER)
-      temperature_on_request(plane, frame, p.header, p.body);
-    return packet_finish(plane, counter, PACKET_SEND);
+    return packet_finish(plane, counter, counter == want ? PACKET_SEND : PACKET_DROP);
   case DIRECTORY_FORWARD:
     counter = packet_forward(plane, frame, &p, &verdict, place);
-    if (counter != want)
-      break;
-    if (want != COUNTER_CHAIN_FORWARD)
-      PLANE_CPU(plane)->servers[p.server & (HOTRACK_SERVERS_MAX - 1)].replies++;
-    if (p.header->status == HOTRACK_OTHER_KEY)
-      temperature_on_collision(plane, frame, p.header, p.body);
-    return packet_finish(plane, counter, PACKET_SEND);
+    return packet_finish(plane, counter, counter == want ? PACKET_SEND : PACKET_DROP);
   case DIRECTORY_ANSWER:
     counter = packet_answer(frame, &p, want);
-    if (counter != want)
-      break;
-    return packet_finish(plane, counter, PACKET_RETURN);
+    return packet_finish(plane, counter, counter == want ? PACKET_RETURN : PACKET_DROP);
   case DIRECTORY_CONSUME:
     return packet_finish(plane, want, verdict.to_controller ? PACKET_PASS : PACKET_DROP);
   default:
-    counter = want;
-    break;
+    return packet_finish(plane, want, PACKET_DROP);
   }
-  return packet_finish(plane, counter, PACKET_DROP);
 }
 
 #endif

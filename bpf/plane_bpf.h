@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0 */
-/* Frames and what the plane keeps, in the XDP program. Counterpart of plane_host.h. */
+/* Frames and what the plane keeps, in the programs for the kernel. Counterpart of plane_host.h. */
 #ifndef HOTRACK_PLANE_BPF_H
 #define HOTRACK_PLANE_BPF_H
 
@@ -12,7 +12,6 @@
 #define PLANE_CPU(plane)           (plane)
 #define PLANE_CONFIGURATION(plane) ((void)(plane), &configuration)
 
-#define FRAME       struct xdp_md
 /* A global function: the verifier walks it once, not once for each path that leads to it. */
 #define PACKET_SLOW __attribute__((noinline))
 
@@ -59,50 +58,11 @@ struct {
   __uint(max_entries, 4096);
 } samples SEC(".maps");
 
-DIRECTORY_ACCESS void *frame_start(FRAME *frame) {
-  return (void *)(long)frame->data;
-}
-DIRECTORY_ACCESS void *frame_end(FRAME *frame) {
-  return (void *)(long)frame->data_end;
-}
-DIRECTORY_ACCESS __u32 frame_interface(FRAME *frame) {
-  return frame->ingress_ifindex;
-}
-DIRECTORY_ACCESS __u32 frame_length(FRAME *frame) {
-  return bpf_xdp_get_buff_len(frame);
-}
-
-/* Cuts the frame to `length`. Not zero: refused. */
-DIRECTORY_ACCESS int frame_cut(FRAME *frame, __u32 length) {
-  __u32 now = bpf_xdp_get_buff_len(frame);
-
-  return now == length ? 0 : bpf_xdp_adjust_tail(frame, (int)length - (int)now);
-}
-
-/* Adds `length` bytes of the frame to a sum, wherever they lie. Seldom needed, so it may cost. */
-PACKET_SLOW int frame_sum(FRAME *frame, __u32 offset, __u32 length, __u64 *sum) {
-  struct scratch *scratch;
-  __u32 key = 0, piece;
-  __s64 part;
-
-  scratch = bpf_map_lookup_elem(&scratch_memory, &key);
-  if (!sum || !scratch || length < 1 || length > sizeof(scratch->bytes))
-    return 1;
-  if (bpf_xdp_load_bytes(frame, offset, scratch->bytes, length))
-    return 1;
-  *(volatile __u32 *)&scratch->bytes[length] = 0;
-  for (piece = 0; piece < SCRATCH_PIECES; piece++) {
-    __u32 start = piece * SCRATCH_PIECE;
-    __u32 rest = length > start ? (length - start + 3) & ~3u : 0;
-
-    part = bpf_csum_diff(0, 0, (__be32 *)&scratch->bytes[start],
-                         rest > SCRATCH_PIECE ? SCRATCH_PIECE : rest, 0);
-    if (part < 0)
-      return 1;
-    *sum += (__u32)part;
-  }
-  return 0;
-}
+#ifdef FRAME_TC
+#include "frame_tc.h"
+#else
+#include "frame_xdp.h"
+#endif
 
 DIRECTORY_ACCESS struct plane_ports *plane_ports_of(PLANE *plane) {
   (void)plane;
@@ -124,6 +84,22 @@ DIRECTORY_ACCESS void plane_next_mac(PLANE *plane, __u8 *mac) {
     mac[index] = configuration.next_mac[index];
 }
 
+/* In the scratch memory, where no datagram is summed in a dry run. */
+DIRECTORY_ACCESS struct hotrack_header *plane_header_copy(PLANE *plane,
+                                                          const struct hotrack_header *h) {
+  struct scratch *scratch;
+  struct hotrack_header *copy;
+  __u32 key = 0;
+
+  (void)plane;
+  scratch = bpf_map_lookup_elem(&scratch_memory, &key);
+  if (!scratch)
+    return 0;
+  copy = (struct hotrack_header *)scratch->bytes;
+  *copy = *h;
+  return copy;
+}
+
 /* Puts a record into the ring; nobody is woken: the controller looks in its own time. */
 PACKET_SLOW int plane_sample_out(PLANE *plane, FRAME *frame, __u64 key_hash, __u64 about,
                                  __u32 body) {
@@ -142,7 +118,7 @@ PACKET_SLOW int plane_sample_out(PLANE *plane, FRAME *frame, __u64 key_hash, __u
   sample->operation = about >> 16;
   sample->kind = about >> 24;
   if (key_length > HOTRACK_KEY_LENGTH_MAX ||
-      (key_length && bpf_xdp_load_bytes(frame, body, sample->key, key_length)))
+      (key_length && frame_load(frame, body, sample->key, key_length)))
     key_length = 0;
   sample->key_length = key_length;
   bpf_ringbuf_submit(sample, BPF_RB_NO_WAKEUP);

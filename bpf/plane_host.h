@@ -20,6 +20,7 @@ struct host_plane {
   struct plane_ports *ports;
   struct plane_cpu *cpu;                   /* of the thread that uses this plane */
   struct plane_entry_counts *entry_counts; /* one for each entry of the directory */
+  struct hotrack_header copy;              /* of a header, in a dry run */
   /* Takes a sample; null: there is nobody to. */
   void (*sample)(void *context, const struct plane_sample *sample);
   void *context;
@@ -80,6 +81,12 @@ DIRECTORY_ACCESS struct plane_entry_counts *plane_entry_counts_at(PLANE *plane, 
 
 DIRECTORY_ACCESS void plane_next_mac(PLANE *plane, __u8 *mac) {
   __builtin_memcpy(mac, plane->configuration.next_mac, 6);
+}
+
+DIRECTORY_ACCESS struct hotrack_header *plane_header_copy(PLANE *plane,
+                                                          const struct hotrack_header *h) {
+  plane->copy = *h;
+  return &plane->copy;
 }
 
 DIRECTORY_ACCESS void plane_sample(PLANE *plane, FRAME *frame, const struct hotrack_header *h,

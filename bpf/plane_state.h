@@ -26,8 +26,8 @@ struct plane_configuration {
   __u32 next_interface; /* index of the interface that leads to the next rack */
   __u8 next_mac[6];     /* of the next rack, or of the router towards it */
   __u8 one_arm;         /* one interface leads to clients and servers alike */
-  __u8 reserved;
-  __u32 bucket_mask; /* buckets of the directory, less one */
+  __u8 dry_run;         /* count, and leave every packet to the kernel as it is */
+  __u32 bucket_mask;    /* buckets of the directory, less one */
 };
 
 /*

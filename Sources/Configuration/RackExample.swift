@@ -21,7 +21,10 @@ extension RackFile {
     # "switch": all packets between clients and servers pass this host. "one-arm": they are all on one
     # network, and this host answers for the rack's address.
     # mode = "switch"
-    # The interfaces that get the XDP program: those towards clients and those towards servers. In
+    # Where packets are handled. "xdp": in the interfaces' drivers. "tc": at TC ingress, behind any XDP
+    # program (Linux 6.6); dearer. "auto": on XDP, unless a driver cannot or frames would be lost.
+    # plane = "auto"
+    # The interfaces that get the program: those towards clients and those towards servers. In
     # one-arm mode there is one.
     interfaces = ["eth0", "eth1", "eth2"]
     # Buckets of the directory, four hot keys each: a power of two from 1 to 1048576.

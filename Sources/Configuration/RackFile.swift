@@ -39,7 +39,9 @@ public struct RackFile: Sendable, Equatable {
   public var hashSeed: UInt64
   /// `mode`; the default is `"switch"`.
   public var mode: DirectoryMode
-  /// The interfaces that carry the XDP program, those of the servers among them.
+  /// `plane`; the default is `"auto"`.
+  public var plane = PlaneChoice.auto
+  /// The interfaces that carry the data plane's program, those of the servers among them.
   public var interfaces: [String]
   /// Buckets of the directory, a power of two; nil: the default.
   public var buckets: Int?
@@ -109,6 +111,7 @@ public struct RackFile: Sendable, Equatable {
 
     let directory = document.requiredTable("directory")
     mode = DirectoryMode(directory) ?? .switch
+    plane = PlaneChoice(directory) ?? .auto
     interfaces = directory?.interfaces("interfaces") ?? []
     if mode == .oneArm, interfaces.count > 1 {
       directory?.wrong(
@@ -174,6 +177,7 @@ public struct RackFile: Sendable, Equatable {
       "",
       "[directory]",
       "mode = \"\(mode.rawValue)\"",
+      "plane = \"\(plane.rawValue)\"",
       "interfaces = [\(interfaces.map { "\"\($0)\"" }.joined(separator: ", "))]",
     ]
     if let buckets { lines.append("buckets = \(buckets)") }

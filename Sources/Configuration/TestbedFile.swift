@@ -70,6 +70,8 @@ public struct TestbedFile: Sendable, Equatable {
   public var clients: Int
   /// `mode`: whether the directory host is between clients and servers, or beside them on a bridge.
   public var mode = DirectoryMode.switch
+  /// `plane`, as in the rack file.
+  public var plane = PlaneChoice.auto
   /// `capacity`: operations per second that each server emulates; nil: as fast as it can.
   public var capacity: Int?
   /// `one_process` hosts all servers, each in its own namespace, instead of one process for each.
@@ -127,6 +129,7 @@ public struct TestbedFile: Sendable, Equatable {
     servers = bed?.requiredInteger("servers", 1...32, placeholder: 1) ?? 1
     clients = bed?.integer("clients", 1...16) ?? 1
     mode = DirectoryMode(bed) ?? .switch
+    plane = PlaneChoice(bed) ?? .auto
     capacity = bed?.integer("capacity", 10...1_000_000)
     oneProcess = bed?.bool("one_process") ?? false
     gatherMicroseconds = bed?.integer("gather_us", 0...10_000) ?? 0

@@ -95,6 +95,7 @@ extension ControllerLoop {
       slotsFrozenMaxUs: moves.frozenMax / 1000,
       serversAlive: state.servers.count { $0.phase == .alive || $0.phase == .draining },
       servers: state.servers.count,
+      plane: plane.kind.rawValue, dryRun: options.isDryRun ? true : nil,
       interfaces: Dictionary(
         plane.attachModes().map { ($0.interface, $0.mode?.rawValue ?? "detached") },
         uniquingKeysWith: { first, _ in first }),

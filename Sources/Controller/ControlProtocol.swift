@@ -188,7 +188,11 @@ public struct ControlStatus: Sendable, Equatable, Codable {
   public var slotsFrozenMaxUs: UInt64
   public var serversAlive: Int
   public var servers: Int
-  /// How the data plane runs on each of its interfaces: `native`, `generic`, or `detached`.
+  /// Where in the kernel the data plane is, `xdp` or `tc`; nil: the controller is too old to tell.
+  public var plane: String?
+  /// Packets are counted only, and go their way untouched; nil: they are not.
+  public var dryRun: Bool?
+  /// How the data plane runs on each of its interfaces: `native`, `generic`, `tc`, or `detached`.
   public var interfaces: [String: String]
   public var totals: ControllerTotals
   /// Packets since the start, by what they were counted as; `drop_...`: not sent on.

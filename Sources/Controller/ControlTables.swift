@@ -59,8 +59,16 @@ public enum ControlTables {
           + (totals.adoptions == 0 ? "" : "; no. \(totals.adoptions + 1) of this directory")
       ),
       ("epoch", "\(status.epoch), generation \(Generation.count(of: status.generation))"),
-      ("serving", status.serving ? "yes" : "no"),
-      ("servers", "\(status.serversAlive) of \(status.servers) alive"),
+      (
+        "serving",
+        status.dryRun == true
+          ? "no: a dry run, packets are counted only" : status.serving ? "yes" : "no"
+      ),
+      (
+        "servers",
+        status.dryRun == true
+          ? "\(status.servers), not asked" : "\(status.serversAlive) of \(status.servers) alive"
+      ),
       ("interfaces", interfaces(status.interfaces)),
       ("requests", "\(Numbers.short(status.rate))/s, one of \(status.sampleInterval) sampled"),
       (

@@ -19,6 +19,8 @@ public enum Controller {
     public var socket: String
     /// It has been serving before, under another controller.
     public var isAdopted: Bool
+    /// Packets are counted only.
+    public var isDryRun = false
   }
 
   /// Runs a controller on the calling thread and in its network namespace, until the process gets
@@ -33,18 +35,15 @@ public enum Controller {
     try options.check()
     for interface in options.interfaces { _ = try interfaceIndex(interface) }
     let places = try options.serverPlaces()
+    if options.isDryRun { return try DryRun.run(options, places, log: log, onServing: onServing) }
     let pins = try PinDirectory(rack: options.name)
     let epochFile = try EpochFile(path: options.stateFile)
     _ = try epochFile.read()
     let listener = try ControlListener(path: options.socket)
     let socket = try UDPSocket(
       bind: Endpoint(options.rack.address, port: options.controlPort), bufferLength: 4 << 20)
-    var rack = RackConfiguration(
-      address: options.rack.address.mapped, port: options.rack.port,
-      controlPort: options.controlPort)
-    rack.isOneArm = options.isOneArm
     let plane = try DataPlane(
-      configuration: DataPlaneConfiguration(rack: rack, buckets: options.buckets), pins: pins,
+      configuration: options.planeConfiguration(isRunning: !pins.isEmpty, log: log), pins: pins,
       replacingProgram: options.replacesProgram)
     let signals = try StopSignals()
     var configuration = options.core(places: places)
@@ -92,15 +91,7 @@ public enum Controller {
       try plane.detach(interface: interface)
       log.warning("detached from \(interface), which is no longer in the rack file")
     }
-    let attached = plane.interfaces
-    for interface in options.interfaces where !attached.contains(interface) {
-      guard try plane.attach(interface: interface) == .generic else { continue }
-      log.warning(
-        """
-        the driver of \(interface) cannot run XDP programs: attached in generic mode, in which each \
-        packet costs about as much as in the kernel's own forwarding
-        """)
-    }
+    try options.attach(plane, log: log)
     log.info("epoch \(epoch), attached to \(options.interfaces.joined(separator: ", "))")
     try loop.run()
     if options.detachesOnExit {
@@ -111,6 +102,42 @@ public enum Controller {
         "stopping; the data plane goes on. Take it away with `hotrack detach \(options.name)`")
     }
     withExtendedLifetime((epochFile, listener, signals, pins)) {}
+  }
+}
+
+extension ControllerOptions {
+  /// What the data plane is loaded with. `isRunning`: there is one that goes on.
+  func planeConfiguration(isRunning: Bool, log: Logger) -> DataPlaneConfiguration {
+    var rack = RackConfiguration(
+      address: self.rack.address.mapped, port: self.rack.port, controlPort: controlPort)
+    rack.isOneArm = isOneArm
+    rack.isDryRun = isDryRun
+    var configuration = DataPlaneConfiguration(rack: rack, buckets: buckets)
+    configuration.kind = plane
+    guard plane == nil, !isRunning else { return configuration }
+    let (kind, reason) = PlaneKind.suiting(interfaces)
+    configuration.kind = kind
+    if let reason {
+      log.warning(
+        """
+        \(reason). The rack's packets are handled on TC instead, in which each costs about as much as \
+        in the kernel's own forwarding; `plane = "xdp"` under [directory] insists on XDP
+        """)
+    }
+    return configuration
+  }
+
+  /// Attaches a data plane to those of the interfaces that it is not attached to yet.
+  func attach(_ plane: DataPlane, log: Logger) throws(DataPlaneError) {
+    let attached = plane.interfaces
+    for interface in interfaces where !attached.contains(interface) {
+      guard try plane.attach(interface: interface) == .generic else { continue }
+      log.warning(
+        """
+        the driver of \(interface) cannot run XDP programs: attached in generic mode, in which each \
+        packet costs about as much as in the kernel's own forwarding
+        """)
+    }
   }
 }
 

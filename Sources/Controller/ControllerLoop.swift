@@ -234,6 +234,7 @@ package final class ControllerLoop {
   }
 
   private func apply(_ effect: ControllerEffect) throws(SocketError) {
+    guard !options.isDryRun || DryRun.allows(effect) else { return }
     switch effect {
     case .publish(let change):
       noteCounts(change)

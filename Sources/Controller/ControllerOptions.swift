@@ -1,4 +1,5 @@
 public import ControllerCore
+public import DataPlane
 public import Sockets
 public import Wire
 
@@ -38,7 +39,11 @@ public struct ControllerOptions: Sendable {
   public var controlPort: UInt16
   /// Of the key hash; the clients and servers have the same.
   public var hashSeed: UInt64
-  /// The interfaces that carry the XDP program.
+  /// Where in the kernel it is; nil: where it is running, or else what suits the interfaces.
+  public var plane: PlaneKind?
+  /// Packets are counted only: `DryRun`.
+  public var isDryRun = false
+  /// The interfaces that carry the data plane's program.
   public var interfaces: [String]
   /// The one interface leads to clients and servers alike, and servers answer to the rack.
   public var isOneArm = false

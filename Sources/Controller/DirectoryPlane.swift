@@ -20,6 +20,8 @@ package protocol DirectoryPlane: AnyObject, Sendable {
   func packetsByProcessor() -> [UInt64]
   /// For each of the 32 servers four counts: reads, writes and copies sent there, and replies.
   func steeredCounts() -> [UInt64]
+  /// Where in the kernel it is.
+  var kind: PlaneKind { get }
   /// How the program runs on each interface; nil: something has taken it off.
   func attachModes() -> [(interface: String, mode: AttachMode?)]
 }

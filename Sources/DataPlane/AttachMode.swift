@@ -4,4 +4,6 @@ public enum AttachMode: String, Sendable {
   case native
   /// By the kernel's stack, for any driver: each packet has been given an skb before, which costs.
   case generic
+  /// On TC ingress.
+  case tc
 }

@@ -5,7 +5,7 @@ internal import Glibc
 internal import Synchronization
 internal import Wire
 
-/// The rack's data plane in the kernel: loads the XDP program, gives access to its memory and
+/// The rack's data plane in the kernel: loads the program, gives access to its memory and
 /// counts, and attaches it to interfaces of the network namespace of the calling thread.
 ///
 /// Without a `PinDirectory` it owns everything: when it goes away (or the process does), the program
@@ -37,6 +37,8 @@ public final class DataPlane: Sendable {
   let isProgramNew: Bool
   /// Tells this version's program from others.
   let image: UInt64
+  /// Where it meets its packets.
+  public let kind: PlaneKind
   private let grace: GracePeriod
 
   /// Loads the program. It handles no packets until it is attached, and answers `busy` until the
@@ -49,15 +51,28 @@ public final class DataPlane: Sendable {
     replacingProgram: Bool = false
   ) throws(DataPlaneError) {
     try self.init(
-      image: .rack, configuration: configuration, pins: pins, replacingProgram: replacingProgram)
+      image: nil, configuration: configuration, pins: pins, replacingProgram: replacingProgram)
   }
 
+  /// `image`: instead of this version's program of the kind.
   package init(
-    image: BPFObject, configuration: DataPlaneConfiguration, pins: PinDirectory? = nil,
+    image: BPFObject?, configuration: DataPlaneConfiguration, pins: PinDirectory? = nil,
     replacingProgram: Bool = false
   ) throws(DataPlaneError) {
     self.pins = pins
     let found = try pins?.content(configuration) ?? .nothing
+    if case .plane(let maps, let program, _, _) = found {
+      let running = LoadedProgram.kind(of: program)
+      kind = running ?? .xdp
+      if let pins, let wanted = configuration.kind, wanted != running {
+        for descriptor in Array(maps.values) + [program] { close(descriptor) }
+        throw .anotherLayout(
+          path: pins.path, reason: "it runs on \(kind.name), and \(wanted.name) is asked for")
+      }
+    } else {
+      kind = configuration.kind ?? .xdp
+    }
+    let image = image ?? kind.image
     self.image = image.identity
     if case .plane(let maps, let program, var constants, let known) = found {
       defer { for map in maps.values { close(map) } }
@@ -96,7 +111,7 @@ public final class DataPlane: Sendable {
   }
 
   /// Attaches the program to an interface. From then on it handles what arrives there, and can send
-  /// out of it. Returns how it runs: in native mode, unless the driver cannot.
+  /// out of it. Returns how it runs: on XDP in native mode, unless the driver cannot.
   @discardableResult
   public func attach(interface name: String) throws(DataPlaneError) -> AttachMode {
     let interface = if_nametoindex(name)
@@ -106,7 +121,7 @@ public final class DataPlane: Sendable {
     let result = ports.withLock { ports in
       Result { () throws(DataPlaneError) -> AttachMode in
         if ports.contains(where: { $0.interface == interface }) {
-          throw DataPlaneError.interfaceTaken(name)
+          throw DataPlaneError.interfaceTaken(name, by: nil)
         }
         let place = try enterPort(
           plane_port(interface: interface, mac: mac, reserved: (0, 0, 0, 0, 0, 0)))
@@ -133,6 +148,7 @@ public final class DataPlane: Sendable {
   }
 
   private func link(to name: String) throws(DataPlaneError) -> (Int32, AttachMode) {
+    if kind == .tc { return (try LoadedProgram.attachToTC(loaded.program, to: name), .tc) }
     do throws(DataPlaneError) {
       return (try LoadedProgram.attach(loaded.program, to: name), .native)
     } catch {
@@ -196,7 +212,11 @@ public final class DataPlane: Sendable {
   /// it off).
   public func attachModes() -> [(interface: String, mode: AttachMode?)] {
     ports.withLock { ports in
-      ports.map { ($0.name, LoadedProgram.attachMode(of: $0.interface)) }
+      ports.map { port in
+        guard kind == .tc else { return (port.name, LoadedProgram.attachMode(of: port.interface)) }
+        let isThere = (try? LoadedProgram.linkInformation(port.link))?.interface == port.interface
+        return (port.name, isThere ? .tc : nil)
+      }
     }
   }
 

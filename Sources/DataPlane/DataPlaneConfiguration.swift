@@ -4,6 +4,8 @@ public import Directory
 public struct DataPlaneConfiguration: Sendable {
   /// Who the rack is on the network. IPv4 only, as yet.
   public var rack: RackConfiguration
+  /// Which program is loaded; nil: that of the data plane that is running, or else XDP's.
+  public var kind: PlaneKind?
   /// Buckets of the directory: a power of two; each has room for four hot keys.
   public var buckets: Int
   /// Bytes of the sample ring: a power of two and whole pages.

@@ -9,9 +9,11 @@ public enum DataPlaneError: Error, Equatable, Sendable, CustomStringConvertible 
   case kernelTooOld(release: String)
   case noSuchInterface(String)
   /// Another XDP program is attached to the interface.
-  case interfaceTaken(String)
+  case interfaceTaken(String, by: ForeignProgram?)
   /// The interface's driver cannot run XDP programs itself.
   case nativeModeUnsupported(String)
+  /// This kernel has no tcx.
+  case planeUnsupported(String)
   /// The interface's settings do not allow XDP: usually its MTU.
   case interfaceUnsuitable(String, reason: String)
   case interfaceNotAttached(String)
@@ -48,15 +50,22 @@ public enum DataPlaneError: Error, Equatable, Sendable, CustomStringConvertible 
       """
     case .noSuchInterface(let name):
       "there is no interface \(name) in this network namespace: `ip link` lists those there are"
-    case .interfaceTaken(let name):
+    case .interfaceTaken(let name, let program):
       """
-      another XDP program is attached to \(name): see it with `ip link show \(name)`, take it off \
-      with `ip link set \(name) xdp off` or stop its owner
+      another XDP program is attached to \(name)\(program.map { ": \($0.text)" } ?? ""). An interface \
+      has room for one. Take it off (\(program?.wayOff(name) ?? "`ip link set \(name) xdp off`")) or \
+      stop its owner; or let both run: with `plane = "tc"` under [directory] the rack's program comes \
+      behind it, and gets the packets that it passes
       """
     case .nativeModeUnsupported(let name):
       """
       \(name) cannot run XDP programs, neither in its driver nor in generic mode: use another \
       interface, or attach to the ports of a bridge or bond instead of itself
+      """
+    case .planeUnsupported(let name):
+      """
+      cannot attach to \(name) on TC: that needs Linux \(PlaneKind.oldestKernelOfTC.0).\
+      \(PlaneKind.oldestKernelOfTC.1) or newer; say `plane = "xdp"` under [directory]
       """
     case .interfaceUnsuitable(let name, let reason):
       "cannot attach to \(name): \(reason)"
@@ -108,8 +117,12 @@ public enum DataPlaneError: Error, Equatable, Sendable, CustomStringConvertible 
 
   /// Nil if this kernel will do.
   static func check(kernelRelease release: String) -> DataPlaneError? {
+    isOlder(kernelRelease: release, than: oldestKernel) ? .kernelTooOld(release: release) : nil
+  }
+
+  /// False also if the release does not tell.
+  static func isOlder(kernelRelease release: String, than version: (Int, Int)) -> Bool {
     let numbers = release.split(whereSeparator: { !$0.isNumber }).prefix(2).compactMap { Int($0) }
-    guard numbers.count == 2, (numbers[0], numbers[1]) < oldestKernel else { return nil }
-    return .kernelTooOld(release: release)
+    return numbers.count == 2 && (numbers[0], numbers[1]) < version
   }
 }

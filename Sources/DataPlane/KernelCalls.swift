@@ -64,7 +64,8 @@ extension LoadedProgram {
     let link = bpf_link_create(program, Int32(if_nametoindex(name)), BPF_XDP, &options)
     guard link < 0 else { return link }
     switch errno {
-    case EBUSY, EEXIST: throw .interfaceTaken(name)
+    case EBUSY, EEXIST:
+      throw .interfaceTaken(name, by: ForeignProgram.on(if_nametoindex(name)))
     case EOPNOTSUPP: throw .nativeModeUnsupported(name)
     case ERANGE:
       throw .interfaceUnsuitable(
@@ -73,12 +74,32 @@ extension LoadedProgram {
     }
   }
 
-  /// How the program of an interface runs; nil: it has none.
+  /// Attaches a program on TC ingress, behind all that are there. Returns the descriptor that holds
+  /// it there.
+  static func attachToTC(_ program: Int32, to name: String) throws(DataPlaneError) -> Int32 {
+    let link = bpf_link_create(
+      program, Int32(if_nametoindex(name)), bpf_attach_type(UInt32(CBPF_TCX_INGRESS)), nil)
+    guard link < 0 else { return link }
+    let code = errno
+    guard PlaneKind.isTCAvailable() else { throw .planeUnsupported(name) }
+    throw .from(code: code, doing: "attach to \(name) on TC")
+  }
+
+  /// How the XDP program of an interface runs; nil: it has none.
   static func attachMode(of interface: UInt32) -> AttachMode? {
     switch Int(cbpf_attach_mode(Int32(interface))) {
     case XDP_ATTACHED_DRV, XDP_ATTACHED_HW: return .native
     case XDP_ATTACHED_SKB: return .generic
     default: return nil
+    }
+  }
+
+  /// What kind of data plane a program is of; nil: of none.
+  static func kind(of program: Int32) -> PlaneKind? {
+    switch programInformation(program)?.type {
+    case BPF_PROG_TYPE_XDP.rawValue: .xdp
+    case BPF_PROG_TYPE_SCHED_CLS.rawValue: .tc
+    default: nil
     }
   }
 

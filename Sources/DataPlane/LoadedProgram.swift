@@ -79,7 +79,7 @@ package final class LoadedProgram: @unchecked Sendable {
       } else {
         let code = bpf_object__load(opened)
         guard code == 0 else {
-          throw .from(code: -code, doing: "load the XDP program", log: KernelLog.take())
+          throw .from(code: -code, doing: "load the program", log: KernelLog.take())
         }
         guard let found = bpf_object__find_program_by_name(opened, function) else {
           throw .kernel(doing: "find the program \(function)", code: ENOENT, log: "")

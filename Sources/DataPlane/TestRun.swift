@@ -23,7 +23,10 @@ extension DataPlane {
   public func run(
     frame: [UInt8], ingress interface: UInt32, linear: Int? = nil
   ) throws(DataPlaneError) -> (action: FrameAction, frame: [UInt8]) {
-    try loaded.run(frame: frame, ingress: interface, linear: linear)
+    switch kind {
+    case .xdp: try loaded.run(frame: frame, ingress: interface, linear: linear)
+    case .tc: try loaded.runOnTC(frame: frame, ingress: interface)
+    }
   }
 }
 
@@ -35,6 +38,30 @@ extension LoadedProgram {
     var context = xdp_md()
     context.data_end = UInt32(linear ?? frame.count)
     context.ingress_ifindex = interface
+    let (value, output) = try run(frame: frame, context: &context)
+    return (FrameAction(rawValue: value) ?? .aborted, output)
+  }
+
+  /// As `run`, of a TC program. A frame that is sent on leaves it to be seen where to.
+  func runOnTC(
+    frame: [UInt8], ingress interface: UInt32
+  ) throws(DataPlaneError) -> (action: FrameAction, frame: [UInt8]) {
+    var context = __sk_buff()
+    context.ifindex = interface
+    let (value, output) = try run(frame: frame, context: &context)
+    let action: FrameAction =
+      switch Int32(bitPattern: value) {
+      case -1: .pass
+      case 2: .drop
+      case 7: .redirect
+      default: .aborted
+      }
+    return (action, output)
+  }
+
+  private func run<Context>(
+    frame: [UInt8], context: inout Context
+  ) throws(DataPlaneError) -> (value: UInt32, frame: [UInt8]) {
     var output = [UInt8](repeating: 0, count: frame.count + 64)
     var options = bpf_test_run_opts()
     options.sz = MemoryLayout<bpf_test_run_opts>.size
@@ -57,7 +84,7 @@ extension LoadedProgram {
       throw .from(code: -code, doing: "run the program on a frame of \(frame.count) bytes")
     }
     output.removeLast(output.count - Int(options.data_size_out))
-    return (FrameAction(rawValue: options.retval) ?? .aborted, output)
+    return (options.retval, output)
   }
 }
 

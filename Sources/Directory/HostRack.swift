@@ -41,7 +41,7 @@ public final class HostRack {
     plane.initialize(
       to: host_plane(
         directory: memory.raw, configuration: configuration.raw, ports: ports, cpu: cpu,
-        entry_counts: counts, sample: nil, context: nil))
+        entry_counts: counts, copy: hotrack_header(), sample: nil, context: nil))
     memory.raw.pointee.random?.pointee = random
   }
 

@@ -40,6 +40,8 @@ public struct RackConfiguration: Sendable, Equatable {
   /// One interface leads to clients and servers alike: servers answer to the rack, and the program
   /// sends everything out of the interface that it came in by.
   public var isOneArm = false
+  /// Packets are counted and left to the kernel as they are.
+  public var isDryRun = false
   private var neighbourAddress: [UInt8] = []
   private var neighbourPort: UInt16 = 0
 
@@ -62,6 +64,7 @@ public struct RackConfiguration: Sendable, Equatable {
     raw.control_port = controlPort.bigEndian
     raw.neighbour_port = neighbourPort.bigEndian
     raw.one_arm = isOneArm ? 1 : 0
+    raw.dry_run = isDryRun ? 1 : 0
     if let next {
       withUnsafeMutableBytes(of: &raw.next) { $0.copyBytes(from: next.address) }
       withUnsafeMutableBytes(of: &raw.next_mac) { $0.copyBytes(from: next.mac) }

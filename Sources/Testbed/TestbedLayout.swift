@@ -197,7 +197,7 @@ extension TestbedLayout {
 
   /// The rack file of the controller.
   public func rackFile(of file: TestbedFile, folder: String) -> RackFile {
-    RackFile(
+    var rack = RackFile(
       name: name, address: Self.rackAddress, hashSeed: file.hashSeed,
       mode: mode, interfaces: directoryInterfaces, buckets: file.buckets, window: file.window,
       stateFile: "\(folder)/directory.state", socket: "\(folder)/controller.socket",
@@ -207,5 +207,7 @@ extension TestbedLayout {
           number: node.number, address: node.address, port: 18516,
           interface: directoryInterface(of: node), mac: node.mac)
       })
+    rack.plane = file.plane
+    return rack
   }
 }

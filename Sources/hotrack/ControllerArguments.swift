@@ -42,7 +42,10 @@ struct ControllerArguments: ParsableArguments {
   var logLevel = Logger.Level.info
 
   /// Runs a controller until a signal ends it. `change`: of what the rack file says.
-  func run(command: String, _ change: (inout RackFile) -> Void = { _ in }) throws {
+  /// `isDryRun`: packets are counted only.
+  func run(
+    command: String, isDryRun: Bool = false, _ change: (inout RackFile) -> Void = { _ in }
+  ) throws {
     LoggingSystem.bootstrap { StreamLogHandler.standardError(label: $0) }
     var log = Logger(label: "controller")
     log.logLevel = logLevel
@@ -55,8 +58,16 @@ struct ControllerArguments: ParsableArguments {
       if noReplication { options.policy.automatic = false }
       options.detachesOnExit = detachOnExit
       options.replacesProgram = replaceProgram
+      options.isDryRun = isDryRun
       let name = options.name
       try Controller.run(options, log: log) { serving in
+        guard !serving.isDryRun else {
+          print(
+            "rack \(name) is watched at \(serving.rack): a dry run, packets are counted only, "
+              + "\(serving.servers) servers, control socket \(serving.socket)")
+          fflush(nil)
+          return
+        }
         print(
           "rack \(name) \(serving.isAdopted ? "goes on" : "serves") at \(serving.rack): "
             + "epoch \(serving.epoch), "

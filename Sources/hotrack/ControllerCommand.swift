@@ -46,6 +46,12 @@ extension ControllerOptions {
           interface: server.interface, mac: server.mac?.bytes, isDrained: server.isDrained)
       })
     isOneArm = file.mode == .oneArm
+    plane =
+      switch file.plane {
+      case .auto: nil
+      case .xdp: .xdp
+      case .tc: .tc
+      }
     if let buckets = file.buckets { self.buckets = buckets }
     if let window = file.window { self.window = UInt32(window) }
     policy.apply(file.policy)

@@ -199,9 +199,25 @@ private let good = """
       """
     let rack = try RackFile(text: text, file: "rack.toml")
     #expect(rack.mode == .oneArm)
+    #expect(rack.plane == .auto)
     #expect(rack.servers[0].interface == "eth0")
     #expect(rack.servers[0].mac == nil)
     #expect(try RackFile(text: rack.text, file: "rack.toml") == rack)
+  }
+
+  @Test(arguments: PlaneChoice.allCases)
+  func `The plane is chosen by name`(plane: PlaneChoice) throws {
+    let text = good.replacing(
+      "[directory]\n", with: "[directory]\nplane = \"\(plane.rawValue)\"\n")
+    let rack = try RackFile(text: text, file: "rack.toml")
+    #expect(rack.plane == plane)
+    #expect(try RackFile(text: rack.text, file: "rack.toml") == rack)
+    let error = #expect(throws: ConfigurationError.self) {
+      try RackFile(
+        text: text.replacing("plane = \"\(plane.rawValue)\"", with: "plane = \"dpdk\""),
+        file: "rack.toml")
+    }
+    #expect(try #require(error).description.contains("directory.plane: found \"dpdk\""))
   }
 
   @Test func `Strings, comments and names may look like dates`() throws {

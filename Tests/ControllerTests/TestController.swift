@@ -40,6 +40,8 @@ final class FakePlane: DirectoryPlane {
   /// Different everywhere, so that mixing them up shows.
   func steeredCounts() -> [UInt64] { (0..<128).map { 1000 + UInt64($0) } }
 
+  var kind: PlaneKind { .tc }
+
   func attachModes() -> [(interface: String, mode: AttachMode?)] {
     [("s0", .native), ("s1", .generic), ("s2", nil)]
   }

@@ -118,6 +118,37 @@ struct PlaneAdoptionTests {
     }
   }
 
+  @Test func onTCItGoesOnAsWellAndIsNotMistaken() throws {
+    try isolated {
+      var onTC = Self.configuration
+      onTC.kind = .tc
+      do {
+        let pins = try PinDirectory(rack: Self.rack)
+        let plane = try DataPlane(configuration: onTC, pins: pins)
+        plane.memory.apply(.begin(epoch: 3, serverCount: 2, nextVersion: 77, window: 1 << 10))
+        try plane.attach(interface: "ht-c0")
+        plane.memory.apply(.setServing(true))
+      }
+      #expect(Self.programs(["ht-c0"]) == [0])
+      do {
+        // Which kind it is need not be said.
+        let pins = try PinDirectory(rack: Self.rack)
+        let plane = try DataPlane(
+          configuration: Self.configuration, pins: pins, replacingProgram: true)
+        #expect(plane.isAdopted && plane.kind == .tc)
+        #expect(try plane.adopt())
+        #expect(plane.attachModes().map(\.mode) == [.tc])
+      }
+      var onXDP = Self.configuration
+      onXDP.kind = .xdp
+      let pins = try PinDirectory(rack: Self.rack)
+      let error = #expect(throws: DataPlaneError.self) {
+        _ = try DataPlane(configuration: onXDP, pins: pins)
+      }
+      #expect(try #require(error).description.contains("it runs on TC, and XDP is asked for"))
+    }
+  }
+
   @Test func onlyOneHasIt() throws {
     try isolated {
       let first = try PinDirectory(rack: Self.rack)

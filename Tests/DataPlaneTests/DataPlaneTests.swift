@@ -1,3 +1,4 @@
+import CBPF
 import CHotrack
 import CIsolation
 import Directory
@@ -34,16 +35,92 @@ struct DataPlaneTests {
       let first = try DataPlane(configuration: Self.configuration)
       try first.attach(interface: "ht-c0")
       let second = try DataPlane(configuration: Self.configuration)
-      #expect(throws: DataPlaneError.interfaceTaken("ht-c0")) {
+      let error = #expect(throws: DataPlaneError.self) {
         try second.attach(interface: "ht-c0")
       }
-      #expect(throws: DataPlaneError.interfaceTaken("ht-c0")) {
+      guard case .interfaceTaken("ht-c0", .some(let program)) = error, program.name == "rack",
+        case .link(let number) = program.holder
+      else {
+        Issue.record("\(String(describing: error))")
+        return
+      }
+      #expect(error?.description.contains("`bpftool link detach id \(number)`") == true)
+      #expect(throws: DataPlaneError.interfaceTaken("ht-c0", by: nil)) {
         try first.attach(interface: "ht-c0")
       }
       try first.detach(interface: "ht-c0")
       #expect(first.interfaces == [])
       try second.attach(interface: "ht-c0")
       #expect(second.interfaces == ["ht-c0"])
+    }
+  }
+
+  /// Somebody else's program, attached without a link as `ip link set … xdp` does, in either mode.
+  @Test(arguments: [UInt32(XDP_FLAGS_DRV_MODE), UInt32(XDP_FLAGS_SKB_MODE)])
+  func aForeignProgramIsNamedAndLeftAlone(mode: UInt32) throws {
+    let isolation = try Isolation(Rig.interfaceCommands)
+    try isolation.run {
+      let interface = Int32(if_nametoindex("ht-c0"))
+      // r0 = XDP_PASS; exit
+      let code: [UInt64] = [UInt64(XDP_PASS.rawValue) << 32 | 0xb7, 0x95]
+      let foreign = code.withUnsafeBytes { bytes in
+        bpf_prog_load(
+          BPF_PROG_TYPE_XDP, "theirs", "GPL",
+          bytes.assumingMemoryBound(to: bpf_insn.self).baseAddress, code.count, nil)
+      }
+      try #require(foreign >= 0)
+      defer { close(foreign) }
+      try #require(bpf_xdp_attach(interface, foreign, mode, nil) == 0)
+      let theirs = try #require(ForeignProgram.on(UInt32(interface)))
+      #expect(theirs.name == "theirs" && theirs.holder == .interface)
+      let plane = try DataPlane(configuration: Self.configuration)
+      let error = #expect(throws: DataPlaneError.interfaceTaken("ht-c0", by: theirs)) {
+        try plane.attach(interface: "ht-c0")
+      }
+      let text = try #require(error).description
+      #expect(text.contains("number \(theirs.number) (theirs)"))
+      #expect(text.contains("`ip link set ht-c0 xdp off`") && text.contains("plane = \"tc\""))
+      #expect(plane.interfaces == [] && ForeignProgram.on(UInt32(interface)) == theirs)
+      // Beside it there is room on TC.
+      var configuration = Self.configuration
+      configuration.kind = .tc
+      let other = try DataPlane(configuration: configuration)
+      #expect(try other.attach(interface: "ht-c0") == .tc)
+      #expect(ForeignProgram.on(UInt32(interface)) == theirs)
+    }
+  }
+
+  @Test func onTCItIsAttachedAndTakenOffAgain() throws {
+    let isolation = try Isolation("ip link set lo up; " + Rig.interfaceCommands)
+    try isolation.run {
+      var configuration = Self.configuration
+      configuration.kind = .tc
+      let plane = try DataPlane(configuration: configuration)
+      for name in ["lo", "ht-c0"] { #expect(try plane.attach(interface: name) == .tc) }
+      #expect(plane.attachModes().map(\.mode) == [.tc, .tc])
+      #expect(ForeignProgram.on(if_nametoindex("ht-c0")) == nil)
+      try plane.detach(interface: "lo")
+      #expect(plane.interfaces == ["ht-c0"])
+      try shell("ip link delete ht-c0")
+      #expect(plane.attachModes().map(\.mode) == [nil])
+    }
+  }
+
+  @Test func whatSuitsTheInterfacesIsSeenFromThem() throws {
+    let isolation = try Isolation("ip link set lo up; " + Rig.interfaceCommands)
+    try isolation.run {
+      #expect(PlaneKind.suiting(["lo"]).kind == .tc)
+      // The other end of this pair would lose what is sent to it...
+      #expect(DriverSupport.of(interface: "ht-c0")?.runsPrograms == true)
+      #expect(DriverSupport.of(interface: "ht-c0")?.sendsRedirected == false)
+      #expect(PlaneKind.suiting(["ht-c0"]).kind == .tc)
+      // ...unless it runs a program.
+      let other = try DataPlane(configuration: Self.configuration)
+      try other.attach(interface: "ht-xc0")
+      #expect(DriverSupport.of(interface: "ht-c0")?.sendsRedirected == true)
+      #expect(PlaneKind.suiting(["ht-c0"]) == (.xdp, nil))
+      #expect(PlaneKind.suiting(["ht-c0", "ht-s0"]).kind == .tc)
+      #expect(DriverSupport.of(interface: "ht-none") == nil)
     }
   }
 

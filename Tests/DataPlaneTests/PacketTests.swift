@@ -36,6 +36,36 @@ struct PacketTests {
     try check(shape.applied(to: packet.inOneArmMode()), in: Rig.oneArm)
   }
 
+  /// The TC program is another object with the same text.
+  @Test(
+    arguments: DecisionCases.requests + DecisionCases.reports,
+    [FrameShape.complete, .tagged, .padded])
+  func onTCTheSameBecomesOfIt(_ packet: PacketCase, _ shape: FrameShape) throws {
+    guard !packet.isChained else { return }
+    try check(shape.applied(to: packet.sentTo(Rig.onTC)), in: Rig.onTC)
+    try check(shape.applied(to: packet.inOneArmMode(in: Rig.oneArmOnTC)), in: Rig.oneArmOnTC)
+  }
+
+  @Test(arguments: RefusalCases.all)
+  func onTCTheSameIsRefused(_ packet: PacketCase) throws {
+    // A run without packets takes no less than an IP header, nor a frame in parts.
+    guard !packet.isChained, packet.linear == nil, packet.frame.bytes.count >= 34 else { return }
+    try check(packet, in: Rig.onTC)
+  }
+
+  @Test(arguments: DecisionCases.requests + RefusalCases.all)
+  func aDryRunCountsTheSameAndTouchesNothing(_ packet: PacketCase) throws {
+    guard !packet.isChained else { return }
+    let outcome = try Rig.dry.get().run { rig in
+      rig.reset()
+      for change in packet.changes { rig.apply(change) }
+      return try rig.handle(packet.frame.bytes, from: packet.port, linear: packet.linear)
+    }
+    #expect(outcome.differences == [])
+    #expect(outcome.counter == packet.counter)
+    #expect(outcome.action == .pass && outcome.frame == packet.frame.bytes)
+  }
+
   @Test(arguments: RefusalCases.forgedByClients)
   func inOneArmModeForgedRequestsAreRefusedLikewise(_ packet: PacketCase) throws {
     try check(packet.inOneArmMode(), in: Rig.oneArm)
@@ -84,7 +114,8 @@ struct PacketTests {
     }
     #expect(outcome.differences == [], "the kernel and the host differ")
     #expect(outcome.counter == packet.counter)
-    let sends: FrameAction = rig.kind == .oneArm ? .transmit : .redirect
+    let sends: FrameAction =
+      rig.kind == .oneArm && rig.kernel.kind == .xdp ? .transmit : .redirect
     #expect(outcome.action == (packet.expectedAction == .redirect ? sends : packet.expectedAction))
     if let expected = packet.expected(rig), outcome.action != .drop {
       #expect(outcome.frame == expected, "\(difference(outcome.frame, expected))")

@@ -222,25 +222,33 @@ extension PacketCase {
   }
 
   /// The same in one-arm mode: all behind one port, and servers' replies go to the rack.
-  func inOneArmMode() -> PacketCase {
-    var result = self
+  func inOneArmMode(in place: Result<Rig, any Error> = Rig.oneArm) -> PacketCase {
+    var result = sentTo(place)
     result.port = "c0"
     result.frame.destinationMAC = Rig.portMAC("c0")
-    guard var message, message.header.flags.contains(.reply),
-      message.header.operation.isRequest, let rig = try? Rig.oneArm.get(),
-      let other = try? Rig.shared.get()
+    guard var message = result.message, message.header.flags.contains(.reply),
+      message.header.operation.isRequest
     else { return result }
-    // Not one that is wrong on purpose.
-    let mac: [UInt8] = [2, 0, 0, 0, 9, 1]
-    if message.header.returnPath == returnPath(mac, other.interfaces["c0"] ?? 0) {
-      message.header.returnPath = returnPath(mac, rig.interfaces["c0"] ?? 0)
-    }
     message.header.returnAddress = Place.words(Place.mapped(Place.client))
     message.header.returnPort = 40_000
     result.message = message
     result.frame.payload = message.encoded()
     result.frame.destination = Place.rack
     result.frame.destinationPort = WireLimits.port
+    return result
+  }
+
+  /// The same where the clients' interface has another number: it stands in the way back of replies,
+  /// unless that is wrong on purpose.
+  func sentTo(_ place: Result<Rig, any Error>) -> PacketCase {
+    var result = self
+    let mac: [UInt8] = [2, 0, 0, 0, 9, 1]
+    guard var message, let rig = try? place.get(), let usual = try? Rig.shared.get(),
+      message.header.returnPath == returnPath(mac, usual.interfaces["c0"] ?? 0)
+    else { return result }
+    message.header.returnPath = returnPath(mac, rig.interfaces["c0"] ?? 0)
+    result.message = message
+    result.frame.payload = message.encoded()
     return result
   }
 

@@ -37,13 +37,18 @@ final class Rig: @unchecked Sendable {
   }
   static let chained = Result { try isolated(.chained) }
   static let oneArm = Result { try isolated(.oneArm) }
+  static let onTC = Result { try isolated(.switching, plane: .tc) }
+  static let oneArmOnTC = Result { try isolated(.oneArm, plane: .tc) }
+  static let dry = Result { try isolated(.switching, isDryRun: true) }
 
   enum Kind { case switching, chained, oneArm }
 
   /// Two programs cannot share an interface: this one has the ports of its own namespace.
-  private static func isolated(_ kind: Kind) throws -> Rig {
+  private static func isolated(
+    _ kind: Kind, plane: PlaneKind = .xdp, isDryRun: Bool = false
+  ) throws -> Rig {
     let isolation = try Isolation(interfaceCommands)
-    let rig = try isolation.run { try Rig(kind) }
+    let rig = try isolation.run { try Rig(kind, plane: plane, isDryRun: isDryRun) }
     rig.ownIsolation = isolation
     return rig
   }
@@ -57,7 +62,9 @@ final class Rig: @unchecked Sendable {
   private(set) var hostSamples: [SampleRecord] = []
   private var ownIsolation: Isolation?
 
-  init(_ kind: Kind, image: BPFObject = .rack) throws {
+  init(
+    _ kind: Kind, image: BPFObject? = nil, plane: PlaneKind = .xdp, isDryRun: Bool = false
+  ) throws {
     self.kind = kind
     var interfaces: [String: UInt32] = [:]
     for name in Self.names {
@@ -67,14 +74,15 @@ final class Rig: @unchecked Sendable {
     var configuration = RackConfiguration(address: Place.mapped(Place.rack))
     configuration.neighbour = (Place.mapped(Place.neighbour), WireLimits.port)
     configuration.isOneArm = kind == .oneArm
+    configuration.isDryRun = isDryRun
     if kind == .chained {
       configuration.next = .init(
         address: Place.mapped(Place.next), port: WireLimits.port, interface: interfaces["c1"] ?? 0,
         mac: Place.nextMAC)
     }
-    kernel = try DataPlane(
-      image: image,
-      configuration: DataPlaneConfiguration(rack: configuration, buckets: Self.buckets))
+    var planeConfiguration = DataPlaneConfiguration(rack: configuration, buckets: Self.buckets)
+    planeConfiguration.kind = plane
+    kernel = try DataPlane(image: image, configuration: planeConfiguration)
     host = HostRack(
       memory: DirectoryMemory(buckets: Self.buckets), configuration: configuration)
     for (number, name) in Self.names.enumerated() where kind != .oneArm || name == "c0" {
