@@ -134,6 +134,10 @@ public struct ControllerTotals: Sendable, Equatable, Codable {
   public var drains = 0
   /// How often a server was found slow.
   public var slowServers = 0
+  /// Servers that came back with records that they could not read.
+  public var serversDamaged = 0
+  /// How often a server had no room left on its disk.
+  public var fullDisks = 0
 
   public init() {}
 }

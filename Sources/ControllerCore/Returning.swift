@@ -102,6 +102,7 @@ extension ControllerCore {
     lossGeneration = raiseGeneration()
     // It may forget what is missing once they are over.
     floorWanted = true
+    totals.serversDamaged += 1
     notice(.serverDamaged(server.number))
   }
 
@@ -111,6 +112,7 @@ extension ControllerCore {
     servers[index].totals = body
     let (isFull, wasFull) = (body.conditions.contains(.full), was.contains(.full))
     if isFull != wasFull {
+      if isFull { totals.fullDisks += 1 }
       notice(.serverFull(servers[index].number, isFull))
       reconsiderMove()
     }

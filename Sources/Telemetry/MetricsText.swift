@@ -91,11 +91,30 @@ public struct MetricsText: Sendable {
       ("servers_lost_total", "Servers that were declared lost.", totals.serversLost),
       ("keys_lost_total", "Keys whose newest value only a lost server held.", totals.keysLost),
       ("key_hash_bans_total", "Key hashes that are not promoted for a while.", totals.bans),
+      ("servers_away_total", "Durable servers that were waited for.", totals.serversAway),
+      ("servers_returned_total", "Servers that came back with their data.", totals.serversReturned),
+      (
+        "servers_renewed_total", "Servers whose data the rack had gone on without.",
+        totals.serversRenewed
+      ),
+      ("servers_damaged_total", "Servers that came back damaged.", totals.serversDamaged),
+      ("full_disks_total", "Times that a server had no room on its disk.", totals.fullDisks),
+      ("slow_servers_total", "Times that a server was found slow.", totals.slowServers),
+      ("slot_moves_total", "Moves of slots between living servers.", totals.slotMoves),
+      ("slot_moves_given_up_total", "Moves of slots that did not end.", totals.slotMovesGivenUp),
+      ("drains_total", "Servers that were drained.", totals.drains),
+      ("adoptions_total", "Controllers that took over the running directory.", totals.adoptions),
     ] { counter(name, help, labels, UInt64(max(0, count))) }
   }
 
   private mutating func add(_ server: ControlServer, _ labels: [(String, String)]) {
     gauge("server_alive", "Whether the server serves.", labels, server.phase == .alive ? 1 : 0)
+    gauge(
+      "server_weight", "The part of a full share that it is to have; below 1 it is slow.", labels,
+      server.weight)
+    gauge(
+      "server_disk_full", "Whether the server takes no writes for want of room.", labels,
+      server.storage == .full ? 1 : 0)
     gauge("server_load", "Requests that waited at the last probe.", labels, Double(server.load))
     gauge("server_slots", "Slots that the server is home of.", labels, Double(server.slots))
     gauge("server_keys", "Keys that the server stores.", labels, Double(server.keys))
