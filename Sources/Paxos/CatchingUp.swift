@@ -96,6 +96,14 @@ extension ObjectCore {
 
   // MARK: Recovery
 
+  /// A member has lost its votes: what it said before counts for nothing that is still being decided.
+  mutating func forgetAnswers(of place: Int) {
+    proposal?.answers.remove(place)
+    proposal?.refusals.remove(place)
+    if reading?.target == nil { reading?.statuses[place] = nil }
+    recovery?.statuses[place] = nil
+  }
+
   /// Begins to ask the others if this replica has lost what it knew of the object.
   mutating func recoverIfNeeded(_ context: inout ReplicaContext) {
     guard floor == nil, recovery == nil else { return }

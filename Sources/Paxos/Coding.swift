@@ -196,6 +196,8 @@ extension ObjectStatus: BinaryCodable {
 extension Message: BinaryCodable {
   public func encode(to writer: inout ByteWriter) {
     object.encode(to: &writer)
+    writer.flag(life != 0)
+    if life != 0 { writer.wide(life) }
     switch body {
     case .prepare(let entry, let ballot, let previous):
       writer.byte(1)
@@ -244,17 +246,40 @@ extension Message: BinaryCodable {
       writer.byte(11)
       attempt.encode(to: &writer)
       status.encode(to: &writer)
+    case .renounce: writer.byte(12)
+    case .renounced(let life):
+      writer.byte(13)
+      writer.wide(life)
+    case .list(let attempt, let first):
+      writer.byte(14)
+      attempt.encode(to: &writer)
+      writer.number(first)
+    case .names(let attempt, let incarnation, let first, let names, let count):
+      writer.byte(15)
+      attempt.encode(to: &writer)
+      writer.wide(incarnation)
+      writer.number(first)
+      names.encode(to: &writer)
+      writer.number(count)
     }
   }
 
   public init(from reader: inout ByteReader) throws(MalformedBytes) {
     object = try ObjectID(from: &reader)
+    life = try reader.flag() ? try reader.wide() : 0
     let kind = try reader.byte()
     switch kind {
     case 1...8: body = try Self.body(kind, entry: try Self.entry(&reader), &reader)
     case 9: body = .snapshot(try ObjectSnapshot(from: &reader))
     case 10: body = .query(try Attempt(from: &reader))
     case 11: body = .status(try Attempt(from: &reader), try ObjectStatus(from: &reader))
+    case 12: body = .renounce
+    case 13: body = .renounced(life: try reader.wide())
+    case 14: body = .list(try Attempt(from: &reader), from: try reader.number())
+    case 15:
+      body = .names(
+        try Attempt(from: &reader), of: try reader.wide(), from: try reader.number(),
+        try [ObjectID](from: &reader), count: try reader.number())
     default: throw MalformedBytes(expected: "a message")
     }
   }

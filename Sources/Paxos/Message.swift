@@ -2,6 +2,9 @@
 public struct Message: Sendable, Equatable {
   public var object: ObjectID
   public var body: Body
+  /// Of the sender: the incarnation in which it last began without its votes; 0: it never did.
+  /// What comes from an earlier life than one that is known counts for nothing.
+  public var life: UInt64 = 0
 
   public init(_ object: ObjectID, _ body: Body) {
     self.object = object
@@ -27,6 +30,15 @@ public struct Message: Sendable, Equatable {
     /// Asks where the object stands.
     case query(Attempt)
     case status(Attempt, ObjectStatus)
+    /// The sender has lost its votes, and asks that none of them counts any more. About no object, as
+    /// are the following.
+    case renounce
+    /// What the receiver said before this life of it counts for nothing here, from now on.
+    case renounced(life: UInt64)
+    /// Asks for the names of all objects, from a place on in the order in which they were met.
+    case list(Attempt, from: UInt64)
+    /// Some of `count` names. The order is that of one incarnation of the sender.
+    case names(Attempt, of: UInt64, from: UInt64, [ObjectID], count: UInt64)
   }
 }
 

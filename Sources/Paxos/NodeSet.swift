@@ -20,4 +20,5 @@ struct NodeSet: Hashable, Sendable {
   func intersection(_ other: NodeSet) -> NodeSet { NodeSet(bits: bits & other.bits) }
 
   mutating func insert(_ place: Int) { bits |= 1 << UInt64(place) }
+  mutating func remove(_ place: Int) { bits &= ~(1 << UInt64(place)) }
 }

@@ -110,6 +110,7 @@ struct ObjectCore: Sendable {
     case .query(let attempt):
       context.answer(Message(id, .status(attempt, status)), to: node)
     case .status(let attempt, let status): onStatus(attempt, status, from: node, &context)
+    case .renounce, .renounced, .list, .names: break
     }
   }
 

@@ -127,6 +127,12 @@ public struct Cell: Sendable, Equatable {
     !isPhase2Quorum(everyone.subtracting(set))
   }
 
+  /// Whether every quorum of either phase has a member in `set`.
+  func meetsEveryQuorum(_ set: NodeSet) -> Bool {
+    let left = everyone.subtracting(set)
+    return !isPhase1Quorum(left) && !isPhase2Quorum(left)
+  }
+
   /// Whether a quorum can still come about without these.
   func canDoWithout(_ set: NodeSet, phase2: Bool) -> Bool {
     let left = everyone.subtracting(set)

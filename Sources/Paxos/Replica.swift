@@ -9,11 +9,14 @@ public struct DurableState: Sendable, Equatable {
   /// Votes may be missing that were given: the disk is new, or damaged otherwise than by a torn
   /// tail. Once true, it stays true for what was not recovered since.
   public var hasLostVotes = false
+  /// The incarnation in which this replica last began without its votes, whether that has been made
+  /// good or not; 0: it never did, or it does now.
+  public var life: UInt64 = 0
 
   public init() {}
 
   public static func == (a: DurableState, b: DurableState) -> Bool {
-    a.records == b.records && a.hasLostVotes == b.hasLostVotes
+    a.records == b.records && a.hasLostVotes == b.hasLostVotes && a.life == b.life
       && a.images.elementsEqual(b.images) { $0.id == $1.id && $0.image == $1.image }
   }
 }
@@ -24,10 +27,11 @@ public struct DurableState: Sendable, Equatable {
 ///
 /// Not thread-safe; its owner calls it from one place.
 public struct Replica: Sendable {
-  private var context: ReplicaContext
-  private var objects: [ObjectCore] = []
+  var context: ReplicaContext
+  var objects: [ObjectCore] = []
   private var places: [ObjectID: Int] = [:]
-  private let hasLostVotes: Bool
+  /// See Healing.swift; nil: there is nothing to make good.
+  var healing: Healing?
   private var deadlines = DeadlineQueue()
   private var announceAt: UInt64 = 0
   private var announceNext = 0
@@ -42,8 +46,11 @@ public struct Replica: Sendable {
       throw .unknownMember(configuration.node)
     }
     context = ReplicaContext(
-      configuration, incarnation: incarnation, place: place, randomSeed: randomSeed)
-    hasLostVotes = durable.hasLostVotes && !configuration.faults.contains(.amnesiaIgnored)
+      configuration, incarnation: incarnation, place: place, randomSeed: randomSeed,
+      life: durable.hasLostVotes && durable.life == 0 ? incarnation : durable.life)
+    if durable.hasLostVotes, !configuration.faults.contains(.amnesiaIgnored) {
+      healing = Healing(context)
+    }
     for (id, image) in durable.images {
       places[id] = objects.count
       objects.append(ObjectCore(id, image))
@@ -62,6 +69,10 @@ public struct Replica: Sendable {
       deadlines.set(objects[index].deadline, of: index)
     }
   }
+
+  /// Whether there may be objects that this replica has voted on and does not know of. When it has
+  /// become false, and all records up to `position` are durable, what was lost is made good.
+  public var hasLostVotes: Bool { healing != nil }
 
   public var counts: ReplicaCounts { context.counts }
   /// The records that were asked to be written so far.
@@ -110,8 +121,14 @@ public struct Replica: Sendable {
   public mutating func receive(
     _ message: Message, from node: NodeID, now: UInt64
   ) -> [ReplicaEffect] {
-    guard context.cell.place(of: node) != nil else { return [] }
-    return step(now) { $0.change(message.object) { $0.receive(message.body, from: node, &$1) } }
+    guard let place = context.cell.place(of: node) else { return [] }
+    return step(now) { replica in
+      guard replica.isOfPresentLife(message, place) else { return }
+      switch message.body {
+      case .renounce, .renounced, .list, .names: replica.heal(message, from: node, at: place)
+      default: replica.change(message.object) { $0.receive(message.body, from: node, &$1) }
+      }
+    }
   }
 
   /// All records up to a position are durable.
@@ -131,8 +148,9 @@ public struct Replica: Sendable {
 
   /// When `advance` has something to do next; nil: nothing, until something happens.
   public var nextDeadline: UInt64? {
-    guard let deadline = deadlines.first else { return objects.isEmpty ? nil : announceAt }
-    return objects.isEmpty ? deadline : min(deadline, announceAt)
+    let hasTurns = !objects.isEmpty || hasLostVotes
+    guard let deadline = deadlines.first else { return hasTurns ? announceAt : nil }
+    return hasTurns ? min(deadline, announceAt) : deadline
   }
 
   // MARK: Steps
@@ -161,14 +179,15 @@ public struct Replica: Sendable {
     change(place(of: id), body)
   }
 
-  private mutating func change(
+  mutating func change(
     _ index: Int, _ body: (inout ObjectCore, inout ReplicaContext) -> Void
   ) {
     body(&objects[index], &context)
     deadlines.set(objects[index].deadline, of: index)
   }
 
-  private mutating func place(of id: ObjectID) -> Int {
+  /// Where an object is in `objects`; it is put there if this replica has not met it before.
+  mutating func place(of id: ObjectID) -> Int {
     if let place = places[id] { return place }
     let place = objects.count
     places[id] = place
@@ -183,7 +202,8 @@ public struct Replica: Sendable {
   /// Tells all others what this replica has of some objects, in turn: who has missed the end of
   /// something hears of it, and states are compared.
   private mutating func announce() {
-    guard announceAt <= context.now, !objects.isEmpty else { return }
+    guard announceAt <= context.now, !objects.isEmpty || hasLostVotes else { return }
+    continueHealing()
     var length = 0
     for _ in 0..<min(context.configuration.announceBatch, objects.count) {
       announceNext = announceNext < objects.count ? announceNext : 0

@@ -24,6 +24,8 @@ public struct ReplicaConfiguration: Sendable {
   public var announceInterval: UInt64 = 100_000_000
   /// Objects announced at one time.
   public var announceBatch = 1
+  /// Objects that a replica which has lost its votes begins to recover in one such interval.
+  public var recoverBatch = 256
   public var faults: PaxosFaults = []
 
   public init(cell: Cell, node: NodeID) {
@@ -77,4 +79,8 @@ public struct PaxosFaults: OptionSet, Sendable {
   public static let doubtfulAnswerCounts = PaxosFaults(rawValue: 1 << 18)
   /// A lease is ended by the clock of one replica, whether it was renewed or not.
   public static let expiryByClockAlone = PaxosFaults(rawValue: 1 << 19)
+  /// Answers that a replica gave before it lost its votes still count.
+  public static let livesIgnored = PaxosFaults(rawValue: 1 << 20)
+  /// A replica that has lost its votes takes objects that it does not know of for new.
+  public static let unlistedAreNew = PaxosFaults(rawValue: 1 << 21)
 }

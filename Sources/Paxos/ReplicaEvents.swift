@@ -64,6 +64,11 @@ struct ReplicaContext: Sendable {
   let configuration: ReplicaConfiguration
   let myself: Proposer
   let place: Int
+  /// See `Message.life`.
+  let life: UInt64
+  /// The latest life of each member that this replica has heard from; what is of an earlier one is
+  /// not taken.
+  var lives: [UInt64]
   var now: UInt64 = 0
   var effects: [ReplicaEffect] = []
   var counts = ReplicaCounts()
@@ -84,11 +89,14 @@ struct ReplicaContext: Sendable {
   }
 
   init(
-    _ configuration: ReplicaConfiguration, incarnation: UInt64, place: Int, randomSeed: UInt64
+    _ configuration: ReplicaConfiguration, incarnation: UInt64, place: Int, randomSeed: UInt64,
+    life: UInt64
   ) {
     self.configuration = configuration
     myself = Proposer(node: configuration.node, incarnation: incarnation)
     self.place = place
+    self.life = life
+    lives = Array(repeating: 0, count: configuration.cell.members.count)
     random = SplitMix(state: randomSeed)
   }
 
@@ -105,6 +113,8 @@ struct ReplicaContext: Sendable {
     if node == myself.node {
       local.append(message)
     } else {
+      var message = message
+      message.life = life
       effects.append(.send(message, to: node))
     }
   }

@@ -17,7 +17,8 @@ public enum DataDirectory {
       guard names.isEmpty else { throw StoreNodeError.notEmpty(options.dataDirectory) }
       try makeEmpty(options, files, inBackground: nil)
       try NodeIdentity(
-        cell: options.cell, node: options.node.rawValue, incarnation: 0, hasLostVotes: false
+        cell: options.cell, node: options.node.rawValue, incarnation: 0, hasLostVotes: false,
+        life: 0
       ).write(options.dataDirectory, files)
     }
   }
@@ -54,7 +55,8 @@ public enum DataDirectory {
       } else {
         loss = "the data directory is empty, or its identity is not there"
         identity = NodeIdentity(
-          cell: options.cell, node: options.node.rawValue, incarnation: 0, hasLostVotes: true)
+          cell: options.cell, node: options.node.rawValue, incarnation: 0, hasLostVotes: true,
+          life: 0)
       }
       identity.incarnation = max(identity.incarnation + 1, incarnation)
       if loss == nil {
@@ -64,6 +66,7 @@ public enum DataDirectory {
           var opened = Opened(
             identity: identity, rows: rows, log: log, durable: durable, loss: nil, lock: lock)
           opened.durable.hasLostVotes = identity.hasLostVotes
+          opened.durable.life = identity.life
           return opened
         } catch let error where isDamage(error) {
           loss = "\(error)"
@@ -71,11 +74,13 @@ public enum DataDirectory {
       }
       // From here on it is known, whatever happens next, that votes were lost.
       identity.hasLostVotes = true
+      identity.life = identity.incarnation
       try identity.write(directory, files)
       try setAside(directory, identity.incarnation, files)
       let (rows, log) = try makeEmpty(options, files, inBackground: inBackground)
       var durable = DurableState()
       durable.hasLostVotes = true
+      durable.life = identity.life
       return Opened(
         identity: identity, rows: rows, log: log, durable: durable, loss: loss, lock: lock)
     }

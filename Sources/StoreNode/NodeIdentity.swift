@@ -9,6 +9,8 @@ struct NodeIdentity: Equatable {
   var incarnation: UInt64
   /// Votes were lost: the directory was empty or damaged at some start.
   var hasLostVotes: Bool
+  /// The incarnation in which that was noticed the last time, made good or not; 0: never.
+  var life: UInt64
 
   private static let name = "identity"
   private static let title = "hotrack-store-node 1"
@@ -39,23 +41,24 @@ struct NodeIdentity: Equatable {
   private var lines: [String] {
     [
       Self.title, "cell \(cell)", "node \(node)", "incarnation \(incarnation)",
-      "lost-votes \(hasLostVotes)",
+      "lost-votes \(hasLostVotes)", "life \(life)",
     ]
   }
 
   var text: String { (lines + ["sum \(Self.sum(lines))"]).joined(separator: "\n") + "\n" }
 
-  init(cell: UInt64, node: UInt16, incarnation: UInt64, hasLostVotes: Bool) {
+  init(cell: UInt64, node: UInt16, incarnation: UInt64, hasLostVotes: Bool, life: UInt64) {
     self.cell = cell
     self.node = node
     self.incarnation = incarnation
     self.hasLostVotes = hasLostVotes
+    self.life = life
   }
 
   init?(text: String) {
     let lines = text.split(separator: "\n").map(String.init)
-    guard lines.count == 6, lines[0] == Self.title,
-      lines[5] == "sum \(Self.sum(Array(lines[..<5])))"
+    guard lines.count == 7, lines[0] == Self.title,
+      lines[6] == "sum \(Self.sum(Array(lines[..<6])))"
     else { return nil }
     func value(_ line: Int, _ name: String) -> Substring? {
       lines[line].hasPrefix(name + " ") ? lines[line].dropFirst(name.count + 1) : nil
@@ -63,9 +66,11 @@ struct NodeIdentity: Equatable {
     guard let cell = value(1, "cell").flatMap({ UInt64($0) }),
       let node = value(2, "node").flatMap({ UInt16($0) }),
       let incarnation = value(3, "incarnation").flatMap({ UInt64($0) }),
-      let lost = value(4, "lost-votes").flatMap({ Bool(String($0)) })
+      let lost = value(4, "lost-votes").flatMap({ Bool(String($0)) }),
+      let life = value(5, "life").flatMap({ UInt64($0) })
     else { return nil }
-    self.init(cell: cell, node: node, incarnation: incarnation, hasLostVotes: lost)
+    self.init(
+      cell: cell, node: node, incarnation: incarnation, hasLostVotes: lost, life: life)
   }
 
   private static func sum(_ lines: [String]) -> UInt64 {

@@ -27,7 +27,9 @@ public final class StoreNode: @unchecked Sendable {
   let log: Logger
   let group: MultiThreadedEventLoopGroup
   let eventLoop: any EventLoop
-  let identity: NodeIdentity
+  var identity: NodeIdentity
+  /// Records up to here say that all is made good that was lost.
+  var healedPosition: UInt64?
   var replica: Replica
   private var links: [PeerLink] = []
   private var linkOfNode: [NodeID: Int] = [:]
@@ -281,6 +283,7 @@ public final class StoreNode: @unchecked Sendable {
     isFlushScheduled = false
     guard !isStopping else { return }
     for link in links { link.flush() }
+    noteHealing()
     writeLog()
     if !changedGroups.isEmpty { tellWatchers() }
     for connection in dirtyConnections { connection.flush() }

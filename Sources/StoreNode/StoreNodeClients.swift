@@ -171,7 +171,7 @@ extension StoreNode {
     ]
     return NodeStatus(
       cell: options.cell, node: UInt64(options.node.rawValue), incarnation: identity.incarnation,
-      isRecovering: identity.hasLostVotes, isSpaceLow: isSpaceLow, diverged: diverged,
+      isRecovering: replica.hasLostVotes, isSpaceLow: isSpaceLow, diverged: diverged,
       peers: peers, figures: figures.map { .init($0.0, $0.1) })
   }
 }

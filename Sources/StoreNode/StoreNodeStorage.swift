@@ -100,6 +100,27 @@ extension StoreNode {
     }
   }
 
+  /// When this replica has made good what it lost, and that is durable, it is no longer taken for one
+  /// that has lost its votes at its next start.
+  func noteHealing() {
+    guard identity.hasLostVotes, !replica.hasLostVotes else { return }
+    let position = healedPosition ?? replica.position
+    healedPosition = position
+    guard writtenPosition >= position else {
+      mustWrite = true
+      return
+    }
+    identity.hasLostVotes = false
+    log.notice("all votes that were lost are made good")
+    rowsQueue.async { [self, identity] in
+      do throws(FileError) {
+        try identity.write(options.dataDirectory, LocalFiles())
+      } catch {
+        eventLoop.execute { [self] in fail("\(error)") }
+      }
+    }
+  }
+
   // MARK: Stored objects
 
   private func storeIfNeeded() {

@@ -40,9 +40,13 @@ import Testing
         attempt, ObjectStatus(chosen: 1, hasPromised: true, accepted: accepted, isVoting: false)),
       .status(
         attempt, ObjectStatus(chosen: 0, hasPromised: false, accepted: nil, isVoting: true)),
+      .renounce, .renounced(life: .max), .list(attempt, from: 7),
+      .names(attempt, of: 9, from: 7, [ObjectID("a"), ObjectID("")], count: 9),
     ]
     for body in bodies {
-      let message = Message(ObjectID("group"), body)
+      var message = Message(ObjectID("group"), body)
+      #expect(try Message(decoding: message.encoded) == message)
+      message.life = .max
       #expect(try Message(decoding: message.encoded) == message)
     }
   }

@@ -357,6 +357,118 @@ import Testing
     #expect(isTwice == isBroken)
   }
 
+  /// Lets time pass, and everything that follows from it happen.
+  private func settle(_ cell: ScriptedCell, _ nodes: Set<Int> = [0, 1, 2]) {
+    for _ in 0..<20 {
+      for node in nodes.sorted() { cell.advance(node, by: 60_000_000) }
+      cell.run(nodes)
+      cell.lose()
+    }
+  }
+
+  /// One disk after the other is lost: who has made good what it lost votes on what is new, and
+  /// counts for the next one.
+  @Test func aReplicaThatHasHealedIsLikeAnyOther() throws {
+    let cell = try ScriptedCell(3)
+    _ = cell.put(0, "a", "1")
+    cell.run()
+    for node in [2, 1] {
+      try cell.restart(node, losingDisk: true)
+      #expect(cell.replicas[node].hasLostVotes)
+      // Not without all of the others.
+      settle(cell, [0, 3 - node])
+      settle(cell, [1, 2])
+      #expect(cell.replicas[node].hasLostVotes)
+      settle(cell)
+      #expect(!cell.replicas[node].hasLostVotes)
+      #expect(cell.replicas[node].isVoting(on: object))
+      #expect(cell.replicas[node].isVoting(on: ObjectID("not yet there")))
+    }
+    // The two that had lost their disks are a quorum for something new.
+    cell.step(1) {
+      $0.propose(
+        RequestID(1_000), ObjectID("new"),
+        Command(.transaction(.put([1], [1]))), now: $1)
+    }
+    cell.run([1, 2])
+    guard case .response(_, entry: 1)? = cell.outcomes[1_000] else {
+      Issue.record("\(String(describing: cell.outcomes[1_000]))")
+      return
+    }
+  }
+
+  /// Also when there are too many names for one message.
+  @Test func allNamesAreAskedFor() throws {
+    let cell = try ScriptedCell(3)
+    for number in 0..<600 as Range<UInt64> {
+      cell.step(0) {
+        $0.propose(
+          RequestID(10_000 + number), ObjectID("\(number)"),
+          Command(.transaction(.put([1], [1]))), now: $1)
+      }
+    }
+    cell.run()
+    try cell.restart(2, losingDisk: true)
+    settle(cell)
+    #expect(!cell.replicas[2].hasLostVotes)
+    #expect(cell.replicas[2].objectCount == 600)
+    for number in 0..<600 { #expect(cell.replicas[2].isVoting(on: ObjectID("\(number)"))) }
+  }
+
+  /// Names that were sent before the others renounced may leave some out.
+  @Test func namesOfAnEarlierStartDoNotCount() throws {
+    let cell = try ScriptedCell(3)
+    _ = cell.put(0, "a", "1")
+    cell.run()
+    try cell.restart(2, losingDisk: true)
+    var late: [ScriptedCell.Sent] = []
+    for _ in 0..<3 {
+      cell.advance(2, by: 120_000_000)
+      while cell.deliver({ ScriptedCell.kind($0.message).hasPrefix("re") || $0.from == 2 }) {}
+      late += cell.sent.filter { ScriptedCell.kind($0.message) == "names" }
+      cell.lose()
+    }
+    #expect(!late.isEmpty)
+    try cell.restart(2, losingDisk: true)
+    for _ in 0..<2 {
+      cell.advance(2, by: 120_000_000)
+      while cell.deliver({ ScriptedCell.kind($0.message).hasPrefix("renounce") }) {}
+      cell.lose()
+    }
+    cell.sent = late
+    cell.run()
+    cell.advance(2, by: 120_000_000)
+    cell.lose()
+    cell.advance(2, by: 120_000_000)
+    #expect(cell.replicas[2].hasLostVotes)
+  }
+
+  @Test("Votes of an earlier life do not count", arguments: [false, true])
+  func votesOfAnEarlierLife(isBroken: Bool) throws {
+    let cell = try ScriptedCell(5) { if isBroken { $0.faults = .livesIgnored } }
+    // Node 0 wants the first entry: 2 promises and its answer stays on the way, the others hear
+    // nothing.
+    _ = cell.put(0, "a", "first")
+    cell.deliver { $0.to == 2 }
+    let promise = cell.sent.filter { ScriptedCell.kind($0.message) == "promise" }
+    #expect(promise.count == 1)
+    cell.lose()
+    try cell.restart(2, losingDisk: true)
+    cell.step(2) { $0.advance(to: $1) }
+    cell.deliver { $0.to == 0 && ScriptedCell.kind($0.message) == "renounce" }
+    cell.lose()
+    // The promise arrives after all.
+    cell.sent = promise
+    cell.run()
+    // One of the others more would have been a quorum with it.
+    cell.advance(0, by: 25_000_000)
+    cell.deliver { $0.to == 3 && ScriptedCell.kind($0.message) == "prepare" }
+    cell.lose { ScriptedCell.kind($0.message) != "promise" }
+    cell.run()
+    #expect(
+      cell.logs[0].contains { if case .accepted = $0.body { true } else { false } } == isBroken)
+  }
+
   @Test func aReplicaInDoubtDoesNotCountInAnothersRecovery() throws {
     let cell = try ScriptedCell(3)
     _ = cell.put(0, "a", "1")

@@ -23,8 +23,11 @@ import Testing
     #expect(simulation.run(seed: 1).traceHash != simulation.run(seed: 2).traceHash)
   }
 
-  /// No seed in thousands has met `voteAtFloor`; Tests/PaxosTests plays it, `models/check` finds it.
-  @Test("A broken store is found out", arguments: StoreFault.allCases.filter { $0 != .voteAtFloor })
+  /// No seed in thousands has met these; Tests/PaxosTests plays them, `models/check` finds the first.
+  static let directed: Set<StoreFault> = [.voteAtFloor, .livesIgnored]
+
+  @Test(
+    "A broken store is found out", arguments: StoreFault.allCases.filter { !directed.contains($0) })
   func mutationIsFound(_ fault: StoreFault) throws {
     var simulation = StoreSimulation()
     simulation.faults = [fault]

@@ -22,6 +22,8 @@ struct SimulatedDisk {
   private var unsynced: [Stored] = []
   private(set) var syncedPosition: UInt64 = 0
   private(set) var hasLostVotes = false
+  /// See `DurableState.life`.
+  private(set) var life: UInt64 = 0
   /// `StoreFault.appliedApart`: how far the state of an object had been written, while the rest was
   /// as `stored` says.
   private var statesApart: [Stored] = []
@@ -63,6 +65,9 @@ struct SimulatedDisk {
     hasLostVotes = true
   }
 
+  /// The replica has made good what it lost, and that is durable.
+  mutating func heal() { hasLostVotes = false }
+
   /// A record that was synced is damaged. What was read before it cannot be told from what should
   /// have come after it: all is given up. `isTakenForTear`: only what comes from it on is.
   /// False: there is nothing to damage.
@@ -77,9 +82,11 @@ struct SimulatedDisk {
   }
 
   /// What a replica that starts finds. Positions begin anew with it.
-  mutating func start(sessionsInMemory: Bool) -> DurableState {
+  mutating func start(incarnation: UInt64, sessionsInMemory: Bool) -> DurableState {
     var durable = DurableState()
     durable.hasLostVotes = hasLostVotes
+    if hasLostVotes, life == 0 { life = incarnation }
+    durable.life = life
     for object in stored {
       var image = object.image
       // Written apart, the state may be newer than the entry that it is said to be of.

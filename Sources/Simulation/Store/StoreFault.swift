@@ -9,6 +9,8 @@ public enum StoreFault: String, Sendable, CaseIterable {
   case amnesiaIgnored = "amnesia-ignored"
   case voteAtFloor = "vote-at-floor"
   case doubtfulAnswerCounts = "doubtful-answer-counts"
+  case livesIgnored = "lives-ignored"
+  case unlistedAreNew = "unlisted-are-new"
   case damageTakenForTear = "damage-taken-for-tear"
   case promiseWithoutPrefix = "promise-without-prefix"
   case answerBeforeSync = "answer-before-sync"
@@ -37,6 +39,8 @@ public enum StoreFault: String, Sendable, CaseIterable {
     case .amnesiaIgnored: "a replica that has lost its disk votes at once"
     case .voteAtFloor: "a replica that has lost its disk votes on the entry after the highest known"
     case .doubtfulAnswerCounts: "a replica in doubt counts when reads and recoveries ask"
+    case .livesIgnored: "answers that a replica gave before it lost its disk still count"
+    case .unlistedAreNew: "a replica that has lost its disk takes objects it does not know for new"
     case .damageTakenForTear: "a damaged log is cut like a torn one, and the replica goes on voting"
     case .promiseWithoutPrefix: "an acceptor that is ahead promises without saying what was chosen"
     case .answerBeforeSync: "answers leave before the vote is durable"
@@ -67,6 +71,8 @@ public enum StoreFault: String, Sendable, CaseIterable {
     case .amnesiaIgnored: .amnesiaIgnored
     case .voteAtFloor: .voteAtFloor
     case .doubtfulAnswerCounts: .doubtfulAnswerCounts
+    case .livesIgnored: .livesIgnored
+    case .unlistedAreNew: .unlistedAreNew
     case .promiseWithoutPrefix: .promiseWithoutPrefix
     case .answerBeforeSync: .answerBeforeSync
     case .promiseNotLogged: .promiseNotLogged

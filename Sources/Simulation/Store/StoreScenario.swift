@@ -8,6 +8,8 @@ public struct StoreScenario: Sendable {
   public var quorums = QuorumSystem.majority
   public var clients = 4
   public var objects = 2
+  /// Whether objects come into being one after the other while it runs; else all at once.
+  public var isGrowing = false
   /// Keys of each object.
   public var keys = 2
   /// Operations of all clients, besides the last reads.
@@ -81,6 +83,18 @@ public struct StoreScenario: Sendable {
     if random.chance(0.3) { eventsMax = random.integer(in: 2...12) }
     driftPPM = random.element(of: [0, 500, 2000])
     storing = random.element(of: [0, 0.05, 0.3])
+    // Of its own, so that what is added here leaves the rest as it was.
+    var later = SimulationRandom(seed: seed, stream: 104)
+    if later.chance(0.4) {
+      isGrowing = true
+      objects = later.integer(in: 3...8)
+    } else if later.chance(0.2) {
+      // Everybody wants the same object, at replicas that die all the time.
+      (objects, keys, stickiness, readShare) = (1, 1, 0.2, 0.2)
+      think = 0...1_000_000
+      faultInterval = 5_000_000...60_000_000
+      weights = [.crash: 4, .mute: 1, .partition: 1]
+    }
   }
 
   private mutating func pickCell(_ random: inout SimulationRandom) {

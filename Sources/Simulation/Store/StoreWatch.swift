@@ -236,6 +236,11 @@ enum StoreText {
         "status #\(attempt.number): chosen \(status.chosen)"
         + (status.accepted.map { ", voted \(of($0.ballot)) \(of($0.value))" } ?? "")
         + (status.isVoting ? "" : ", not voting")
+    case .renounce: text = "renounce"
+    case .renounced(let life): text = "renounced before \(life)"
+    case .list(let attempt, let first): text = "list #\(attempt.number) from \(first)"
+    case .names(let attempt, _, let first, let names, let count):
+      text = "names #\(attempt.number): \(names.count) from \(first) of \(count)"
     }
     return "\(message.object) \(text)"
   }

@@ -158,6 +158,9 @@ final class StoreWorld {
       record(3, UInt64(node), position, text: "node \(node): synced through \(position)")
       nodes[node].isSyncing = false
       nodes[node].disk.sync(through: position)
+      if let replica = nodes[node].replica, !replica.hasLostVotes, position == replica.position {
+        nodes[node].disk.heal()
+      }
       step(node) { $0.synced(through: position, now: $1) }
     case .tick(let node, let boot):
       guard nodes[node].boot == boot, isUp(node, event) else { return }
@@ -299,7 +302,8 @@ final class StoreWorld {
     configuration.readPatience = scenario.readPatience
     configuration.suffixMax = scenario.suffixMax
     for fault in faults { configuration.faults.formUnion(fault.ofReplica) }
-    let durable = nodes[node].disk.start(sessionsInMemory: faults.contains(.sessionsInMemory))
+    let durable = nodes[node].disk.start(
+      incarnation: boots, sessionsInMemory: faults.contains(.sessionsInMemory))
     do {
       nodes[node].replica = try Replica(
         configuration, incarnation: boots, randomSeed: random.next(), from: durable,
@@ -388,6 +392,9 @@ final class StoreWorld {
           return "node \(number) does not get to vote on \(object)"
         }
       }
+    }
+    for (number, node) in nodes.enumerated() where node.replica?.hasLostVotes == true {
+      return "node \(number) does not make good what it lost"
     }
     return nil
   }

@@ -18,7 +18,7 @@ extension StoreWorld {
       return
     }
     guard operationsLeft > 0 else { return }
-    let object = random.element(of: objectIDs)
+    let object = random.element(of: Array(objectIDs.prefix(objectsInUse)))
     let request = nextRequest(client, object)
     if case .command(_, isStamped: true) = request, clients[client].sessions[object] == nil {
       begin(client, object, .command(.openSession, isStamped: false))
@@ -27,6 +27,12 @@ extension StoreWorld {
     operationsLeft -= 1
     result.totals.operations += 1
     begin(client, object, request)
+  }
+
+  private var objectsInUse: Int {
+    guard scenario.isGrowing else { return scenario.objects }
+    let done = scenario.operations - operationsLeft
+    return min(scenario.objects, 1 + done * scenario.objects / max(1, scenario.operations))
   }
 
   private func begin(_ client: Int, _ object: ObjectID, _ request: StoreRequest) {

@@ -49,11 +49,15 @@ extension StoreWorld {
   }
 
   /// Whether the store can make good what this replica would lose: enough others have lost nothing,
-  /// or have made it good. That goes for objects too that nobody has written yet: who has lost its disk
-  /// does not vote on their first entry.
+  /// or have made it good, for objects too that nobody has written yet.
   private func mayLoseDisk(_ node: Int) -> Bool {
     let doubtful = nodes.indices.filter { other in
-      guard let replica = nodes[other].replica else { return nodes[other].disk.hasLostVotes }
+      let disk = nodes[other].disk
+      if disk.hasLostVotes { return true }
+      // It may have got over its doubts in what is not durable yet, and lose that.
+      guard let replica = nodes[other].replica, replica.position == disk.syncedPosition else {
+        return disk.life != 0
+      }
       return objectIDs.contains { !replica.isVoting(on: $0) }
     }
     return cell.outlives(lossOf: Set(doubtful + [node]).sorted().map { NodeID(UInt16($0)) })
