@@ -77,6 +77,7 @@ let package = Package(
     module("BinaryCoding"),
     module("StoreState", uses: ["BinaryCoding"]),
     module("Paxos", uses: ["BinaryCoding", "StoreState"]),
+    module("StoreProtocol", uses: ["BinaryCoding", "CXXHash", "Paxos", "StoreState"]),
     module("Workload"),
     module("Linearizability"),
     module(
@@ -102,19 +103,17 @@ let package = Package(
       "Controller",
       uses: ["ControllerCore", "DataPlane", "Directory", "Sockets", "TextTables", "Wire", log]),
     module(
-      "StoreProtocol",
-      uses: [
-        "BinaryCoding", "Paxos", "StoreState", .product(name: "NIOCore", package: "swift-nio"),
-      ]),
+      "StoreFrames", uses: [.product(name: "NIOCore", package: "swift-nio")]),
     module(
       "StoreNode",
       uses: [
-        "BinaryCoding", "Paxos", "RocksDB", "SegmentLog", "Sockets", "StoreProtocol", "StoreState",
-        log,
+        "BinaryCoding", "Paxos", "RocksDB", "SegmentLog", "Sockets", "StoreFrames", "StoreProtocol",
+        "StoreState", log,
       ] + nio),
     module(
       "StoreClient",
-      uses: ["BinaryCoding", "Paxos", "Sockets", "StoreProtocol", "StoreState"] + nio),
+      uses: ["BinaryCoding", "Paxos", "Sockets", "StoreFrames", "StoreProtocol", "StoreState"] + nio
+    ),
     module("Telemetry", uses: ["Controller", "ControllerCore", "Sockets", "Wire"]),
     module("TopView", uses: ["Controller", "ControllerCore", "TextTables", "Wire"]),
     module("LoadGenerator", uses: ["Workload", "ClientCore", "Wire", "Sockets", histogram]),
@@ -158,8 +157,9 @@ let package = Package(
     .target(
       name: "FuzzTargets",
       dependencies: [
-        "Bench", "CHotrack", "ClientCore", "Configuration", "Controller", "ControllerCore",
-        "Directory", "Linearizability", "Observe", "ServerCore", "Wire",
+        "Bench", "BinaryCoding", "CHotrack", "ClientCore", "Configuration", "Controller",
+        "ControllerCore", "Directory", "Linearizability", "Observe", "Paxos", "SegmentLog",
+        "ServerCore", "StoreProtocol", "StoreState", "Wire",
       ], path: "fuzz/Targets", swiftSettings: swiftSettings),
     .executableTarget(
       name: "hotrack-fuzz", dependencies: ["FuzzTargets"], path: "fuzz/Main",

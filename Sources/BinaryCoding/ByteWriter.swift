@@ -84,6 +84,13 @@ public struct ByteReader {
     return number
   }
 
+  /// A number that is counted up, and has room for that: below 2 to the power of 62.
+  public mutating func small() throws(MalformedBytes) -> UInt64 {
+    let number = try number()
+    guard number < 1 << 62 else { throw MalformedBytes(expected: "a count") }
+    return number
+  }
+
   public mutating func wide() throws(MalformedBytes) -> UInt64 {
     guard bytes.count - offset >= 8 else { throw MalformedBytes(expected: "8 bytes") }
     defer { offset += 8 }

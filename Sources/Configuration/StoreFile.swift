@@ -36,6 +36,8 @@ public struct StoreFile: Sendable, Equatable {
   public var data: String?
   /// MiB of a segment of the log of votes.
   public var segmentMiB: Int
+  /// Seconds between two passes over all that is stored, to find damage; 0: none.
+  public var scrubSeconds: Int
   public var members: [Member]
   public var peerTLS: TLS?
   public var clientTLS: TLS?
@@ -58,6 +60,7 @@ public struct StoreFile: Sendable, Equatable {
     node = store?.integer("node", 1...65_535)
     data = store?.string("data", "an absolute path") { $0.hasPrefix("/") }
     segmentMiB = store?.integer("segment_mib", 1...1_024) ?? 64
+    scrubSeconds = store?.integer("scrub_seconds", 0...31_536_000) ?? 3_600
     store?.finish()
     peerTLS = document.table("peer_tls").map { TLS($0) }
     clientTLS = document.table("client_tls").map { TLS($0) }

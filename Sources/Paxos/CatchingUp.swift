@@ -18,7 +18,9 @@ extension ObjectCore {
     } else if entry >= open {
       fetch(from: node, &context)
     } else if let digest, entry == chosen {
-      if digest != snapshot.state.digest {
+      if digest == snapshot.state.digest {
+        context.counts.compared += 1
+      } else {
         context.effects.append(.diverged(id, entry: entry, node))
       }
     } else if digest != nil, let chosenID = snapshot.chosenID {

@@ -91,15 +91,26 @@ extension ObjectSnapshot: BinaryCodable {
   }
 
   public init(from reader: inout ByteReader) throws(MalformedBytes) {
-    let chosen = try reader.number()
+    let chosen = try reader.small()
     let chosenID = try ValueID?(from: &reader)
     let next = try Proposer?(from: &reader)
     let state = try GroupState(from: &reader)
     let suffix = try [Value](from: &reader)
-    guard chosen < .max, UInt64(suffix.count) <= chosen else {
+    guard UInt64(suffix.count) <= chosen else {
       throw MalformedBytes(expected: "no more values than entries")
     }
     self.init(chosen: chosen, chosenID: chosenID, next: next, state: state, suffix: suffix)
+  }
+}
+
+extension SnapshotRow: BinaryCodable {
+  public func encode(to writer: inout ByteWriter) {
+    id.encode(to: &writer)
+    snapshot.encode(to: &writer)
+  }
+
+  public init(from reader: inout ByteReader) throws(MalformedBytes) {
+    self.init(try ObjectID(from: &reader), try ObjectSnapshot(from: &reader))
   }
 }
 
@@ -115,7 +126,7 @@ extension ObjectImage: BinaryCodable {
     snapshot = try ObjectSnapshot(from: &reader)
     promised = try Ballot?(from: &reader)
     accepted = try Vote?(from: &reader)
-    floor = try UInt64?(from: &reader)
+    floor = try reader.flag() ? try reader.small() : nil
   }
 }
 
@@ -154,7 +165,7 @@ extension LogRecord: BinaryCodable {
       body = .chosen(
         entry: try reader.number(), try ValueID(from: &reader), value: try Value?(from: &reader))
     case 4: body = .installed(try ObjectSnapshot(from: &reader))
-    case 5: body = .floor(try reader.number())
+    case 5: body = .floor(try reader.small())
     default: throw MalformedBytes(expected: "a record")
     }
   }
@@ -182,7 +193,7 @@ extension ObjectStatus: BinaryCodable {
   }
 
   public init(from reader: inout ByteReader) throws(MalformedBytes) {
-    let chosen = try reader.number()
+    let chosen = try reader.small()
     let (hasPromised, isVoting) = (try reader.flag(), try reader.flag())
     let hasAccepted = try reader.flag()
     self.init(
@@ -286,8 +297,8 @@ extension Message: BinaryCodable {
 
   /// Entries are counted from 1, and always have one after them.
   private static func entry(_ reader: inout ByteReader) throws(MalformedBytes) -> UInt64 {
-    let entry = try reader.number()
-    guard entry > 0, entry < .max - 1 else { throw MalformedBytes(expected: "an entry") }
+    let entry = try reader.small()
+    guard entry > 0 else { throw MalformedBytes(expected: "an entry") }
     return entry
   }
 

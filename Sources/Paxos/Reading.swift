@@ -24,7 +24,8 @@ extension ObjectCore {
     let isFresh =
       switch mode {
       case .serializable: true
-      case .boundedStale(let age): freshAsOf.map { $0 + age >= context.now } ?? false
+      case .boundedStale(let age):
+        freshAsOf.map { context.now - min(context.now, $0) <= age } ?? false
       case .linearizable: context.faults.contains(.readAsksNobody)
       }
     if isFresh {

@@ -32,6 +32,9 @@ public struct Replica: Sendable {
   private var places: [ObjectID: Int] = [:]
   /// See Healing.swift; nil: there is nothing to make good.
   var healing: Healing?
+  /// See StoreSnapshot.swift.
+  var snapshots: [SnapshotRun] = []
+  var snapshotsBegun: UInt64 = 0
   private var deadlines = DeadlineQueue()
   private var announceAt: UInt64 = 0
   private var announceNext = 0
@@ -182,6 +185,7 @@ public struct Replica: Sendable {
   mutating func change(
     _ index: Int, _ body: (inout ObjectCore, inout ReplicaContext) -> Void
   ) {
+    if !snapshots.isEmpty { keepForSnapshots(index) }
     body(&objects[index], &context)
     deadlines.set(objects[index].deadline, of: index)
   }

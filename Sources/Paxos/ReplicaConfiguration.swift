@@ -83,4 +83,6 @@ public struct PaxosFaults: OptionSet, Sendable {
   public static let livesIgnored = PaxosFaults(rawValue: 1 << 20)
   /// A replica that has lost its votes takes objects that it does not know of for new.
   public static let unlistedAreNew = PaxosFaults(rawValue: 1 << 21)
+  /// A snapshot of a replica has objects as they are when their turn comes.
+  public static let snapshotInMotion = PaxosFaults(rawValue: 1 << 22)
 }

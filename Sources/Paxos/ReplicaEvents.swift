@@ -57,6 +57,9 @@ public struct ReplicaCounts: Sendable, Equatable {
   public var refusals = 0
   /// Objects whose loss was made good.
   public var recovered = 0
+  /// States that were compared with another replica's after the same entry, and were equal; the
+  /// others are told as `.diverged`.
+  public var compared = 0
 }
 
 /// What the parts of a replica share: who it is, what time it is, and where effects go.

@@ -136,6 +136,32 @@ public final class StoreClient: Sendable {
     return image
   }
 
+  /// Takes a snapshot of all that one node has, as of one moment, without stopping it; gives the objects
+  /// to `row` as they come. What the node has not heard of yet is not in it.
+  public func snapshot(
+    of endpoint: Endpoint, row: (SnapshotRow) throws -> Void
+  ) async throws {
+    let connection: StoreConnection
+    do { connection = try await self.connection(to: endpoint) } catch {
+      throw StoreClientError.unreachable("\(endpoint): \(error)")
+    }
+    var number: UInt64?
+    while true {
+      switch await connection.request(.snapshot(number), timeout: Self.snapshotTimeout) {
+      case .success(.snapshot(let snapshot, let rows)):
+        if rows.isEmpty { return }
+        number = snapshot
+        for next in rows { try row(next) }
+      case .success(.refused(.noSnapshot)): throw StoreClientError.overloaded
+      case .success: throw StoreClientError.unexpectedReply
+      case .failure: throw StoreClientError.unreachable("\(endpoint) does not answer")
+      }
+    }
+  }
+
+  /// A part may have one large group.
+  private static let snapshotTimeout = TimeAmount.seconds(120)
+
   /// What happens in a range of keys.
   public enum WatchEvent: Sendable, Equatable {
     /// Tells of everything after this revision.
@@ -311,7 +337,7 @@ public final class StoreClient: Sendable {
           switch reason {
           case .tooLarge: throw .tooLarge
           case .noSpace: throw .noSpace
-          case .overloaded: throw .overloaded
+          case .overloaded, .noSnapshot: throw .overloaded
           }
         case .success(let reply): return reply
         }

@@ -3,6 +3,7 @@ internal import NIOCore
 internal import NIOPosix
 internal import NIOSSL
 internal import Sockets
+internal import StoreFrames
 internal import StoreProtocol
 
 /// One connection to a node. Requests are sent as they come, as many as there are; those of one turn

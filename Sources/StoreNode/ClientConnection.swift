@@ -1,6 +1,7 @@
 internal import BinaryCoding
 internal import NIOCore
 internal import Paxos
+internal import StoreFrames
 internal import StoreProtocol
 internal import StoreState
 
@@ -12,6 +13,8 @@ final class ClientConnection {
   private var out: ByteBuffer
   /// Groups that are watched through it.
   var watchedGroups: Set<ObjectID> = []
+  /// Snapshots that it has begun and not ended.
+  var snapshots: [UInt64] = []
 
   /// Bytes of answers that a client has not taken; with more it is given up.
   private static let waitingMax = 256 << 20
@@ -24,9 +27,13 @@ final class ClientConnection {
 
   /// Puts a frame with an answer to what is to be sent next. True: there was nothing yet.
   @discardableResult
-  func put(_ contents: some BinaryCodable) -> Bool {
+  func put(_ contents: some BinaryCodable) -> Bool { put(encoded: contents.encoded) }
+
+  /// As `put`, with what was encoded elsewhere.
+  @discardableResult
+  func put(encoded contents: [UInt8]) -> Bool {
     let isFirst = out.readableBytes == 0
-    out.writeFrame(contents.encoded)
+    out.writeFrame(contents)
     return isFirst
   }
 

@@ -3,6 +3,7 @@ internal import Glibc
 internal import Paxos
 internal import RocksDB
 internal import SegmentLog
+public import StoreProtocol
 
 /// The directory of a node's data: `identity`, the log of votes in `votes`, objects in `state`.
 public enum DataDirectory {
@@ -20,6 +21,43 @@ public enum DataDirectory {
         cell: options.cell, node: options.node.rawValue, incarnation: 0, hasLostVotes: false,
         life: 0
       ).write(options.dataDirectory, files)
+    }
+  }
+
+  /// Makes the directory of a node of a new cell that begins with what a snapshot has. All nodes of
+  /// the cell have to be made from the same file.
+  public static func restore(
+    _ options: StoreNodeOptions, snapshot: UnsafeRawBufferPointer
+  ) throws(StoreNodeError) -> SnapshotFile {
+    try storage { () throws(any Error) in
+      // All of it is good before anything is made.
+      let file = try SnapshotFile(snapshot)
+      guard file.header.cell != options.cell else {
+        throw StoreNodeError.sameCell(options.cellName)
+      }
+      let files = LocalFiles()
+      try files.makeDirectory(options.dataDirectory)
+      guard try files.names(in: options.dataDirectory).isEmpty else {
+        throw StoreNodeError.notEmpty(options.dataDirectory)
+      }
+      let (rows, _) = try makeEmpty(options, files, inBackground: nil)
+      var images: [(id: ObjectID, bytes: [UInt8])] = []
+      var length = 0
+      _ = try SnapshotFile(snapshot) { row in
+        let bytes = ObjectImage(restoring: row).encoded
+        length += bytes.count
+        images.append((row.id, bytes))
+        guard images.count >= 1_024 || length > 4 << 20 else { return }
+        try rows.store(images)
+        (images, length) = ([], 0)
+      }
+      if !images.isEmpty { try rows.store(images) }
+      // Without it the directory is nobody's: what is not whole is not used.
+      try NodeIdentity(
+        cell: options.cell, node: options.node.rawValue, incarnation: 0, hasLostVotes: false,
+        life: 0
+      ).write(options.dataDirectory, files)
+      return file
     }
   }
 
@@ -129,9 +167,9 @@ public enum DataDirectory {
     return (rows, log)
   }
 
-  private static func settings(
+  static func settings(
     _ options: StoreNodeOptions,
-    _ inBackground: @escaping @Sendable (@escaping @Sendable () -> Void) -> Void
+    _ inBackground: @escaping @Sendable (@escaping @Sendable () -> Void) -> Void = { $0() }
   ) -> SegmentLog.Settings {
     var settings = SegmentLog.Settings(
       directory: options.dataDirectory + "/votes",

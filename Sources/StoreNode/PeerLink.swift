@@ -5,6 +5,7 @@ internal import NIOPosix
 internal import NIOSSL
 internal import Paxos
 internal import Sockets
+internal import StoreFrames
 internal import StoreProtocol
 
 /// The connection by which a node sends to another one; what comes back arrives on that one's own.

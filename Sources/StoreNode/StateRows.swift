@@ -35,6 +35,20 @@ final class StateRows: @unchecked Sendable {
     return (images, first)
   }
 
+  /// Reads rows from a key on, to see that they can be read; returns how many, and the key to go on
+  /// with, nil at the end.
+  func read(
+    from first: [UInt8], rowsMax: Int
+  ) throws(DatabaseError) -> (rows: UInt64, next: [UInt8]?) {
+    var rows: UInt64 = 0
+    var next: [UInt8]?
+    try database.scan(from: first) { key, _ in
+      if rows == rowsMax { next = Array(key) } else { rows += 1 }
+      return next == nil
+    }
+    return (rows, next)
+  }
+
   /// Stores objects; they are durable when it returns.
   func store(_ images: [(id: ObjectID, bytes: [UInt8])]) throws(DatabaseError) {
     let batch = WriteBatch()

@@ -8,6 +8,7 @@ internal import NIOSSL
 internal import Paxos
 internal import SegmentLog
 public import Sockets
+internal import StoreFrames
 internal import StoreProtocol
 internal import StoreState
 internal import Synchronization
@@ -37,7 +38,7 @@ public final class StoreNode: @unchecked Sendable {
   private var accepted: [ObjectIdentifier: any Channel] = [:]
   private var isFlushScheduled = false
   private var timerAt: UInt64?
-  private var isStopping = false
+  private(set) var isStopping = false
   private let onFailure: @Sendable (String) -> Void
 
   // Clients.
@@ -49,6 +50,8 @@ public final class StoreNode: @unchecked Sendable {
   var watches: [ObjectID: [Watch]] = [:]
   var changedGroups: Set<ObjectID> = []
   var diverged: [String] = []
+  var snapshotsTaken = 0
+  let snapshotQueue = DispatchQueue(label: "hotrack.store.snapshots", qos: .utility)
 
   // Storage.
   let writer: VoteWriter
@@ -70,6 +73,9 @@ public final class StoreNode: @unchecked Sendable {
   /// By object: the segment that its oldest record that is not stored lies in, or an earlier one.
   var unstored: [ObjectID: UInt64] = [:]
   var storing: StoringRun?
+  var scrub = Scrub()
+  /// Messages to other nodes.
+  var messagesSent: UInt64 = 0
   var syncTimes = SyncTimes()
   var storedObjects: UInt64 = 0
 
@@ -157,6 +163,7 @@ public final class StoreNode: @unchecked Sendable {
       link.connect()
     }
     scheduleTimer()
+    scheduleFirstScrub()
   }
 
   /// Where clients connect; the port that was chosen if it was 0.
@@ -174,7 +181,9 @@ public final class StoreNode: @unchecked Sendable {
     }.get()
     // Writes that are under way have their files until they end.
     await writer.finish()
-    await withCheckedContinuation { done in rowsQueue.async { done.resume() } }
+    for queue in [rowsQueue, snapshotQueue] {
+      await withCheckedContinuation { done in queue.async { done.resume() } }
+    }
     try? await group.shutdownGracefully()
   }
 
@@ -260,6 +269,7 @@ public final class StoreNode: @unchecked Sendable {
     switch effect {
     case .append(let record, let position): append(record, position)
     case .send(let message, let node):
+      messagesSent += 1
       if let index = linkOfNode[node] { links[index].send(message) }
     case .reply(let request, let outcome): reply(request, outcome)
     case .learned(let object, _, _), .installed(let object, _):

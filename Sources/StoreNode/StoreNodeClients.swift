@@ -1,7 +1,9 @@
 internal import BinaryCoding
+internal import Dispatch
 internal import Logging
 internal import NIOCore
 internal import Paxos
+internal import StoreFrames
 internal import StoreProtocol
 internal import StoreState
 
@@ -41,6 +43,9 @@ extension StoreNode {
       watches[group]?.removeAll { $0.connection === connection }
       if watches[group]?.isEmpty == true { watches[group] = nil }
     }
+    for number in connection.snapshots { replica.endSnapshot(number) }
+    snapshotsTaken -= connection.snapshots.count
+    connection.snapshots = []
   }
 
   private func take(_ request: StoreRequest, from connection: ClientConnection) {
@@ -67,6 +72,7 @@ extension StoreNode {
         request.number, .groups(Array(names.prefix(Int(min(limit, 100_000))))), connection)
     case .image(let group):
       answer(request.number, .image(replica.image(of: ObjectID(group))), connection)
+    case .snapshot(let number): sendSnapshot(number, request.number, connection)
     }
   }
 
@@ -108,6 +114,45 @@ extension StoreNode {
   ) {
     if connection.put(StoreReply(number: number, body)) { dirtyConnections.append(connection) }
     scheduleFlush()
+  }
+
+  // MARK: Snapshots
+
+  /// Objects in one part of a snapshot, at most.
+  private static let rowsMax = 256
+
+  /// Begins a snapshot, or goes on with one, and sends the next part. It is put into bytes on another
+  /// thread: however large an object is, the loop goes on.
+  private func sendSnapshot(_ number: UInt64?, _ request: UInt64, _ connection: ClientConnection) {
+    let snapshot: UInt64
+    if let number {
+      snapshot = number
+    } else {
+      guard snapshotsTaken < StoreProtocolLimits.snapshotsMax else {
+        return answer(request, .refused(.noSnapshot), connection)
+      }
+      snapshot = replica.beginSnapshot()
+      snapshotsTaken += 1
+      connection.snapshots.append(snapshot)
+    }
+    guard connection.snapshots.contains(snapshot),
+      let rows = replica.nextRows(ofSnapshot: snapshot, rowsMax: Self.rowsMax)
+    else { return answer(request, .refused(.noSnapshot), connection) }
+    if rows.isEmpty {
+      replica.endSnapshot(snapshot)
+      connection.snapshots.removeAll { $0 == snapshot }
+      snapshotsTaken -= 1
+    }
+    let reply = StoreReply(number: request, .snapshot(snapshot, rows))
+    let place = connection.number
+    snapshotQueue.async { [self] in
+      let bytes = reply.encoded
+      eventLoop.execute { [self] in
+        guard let connection = connections[place] else { return }
+        if connection.put(encoded: bytes) { dirtyConnections.append(connection) }
+        scheduleFlush()
+      }
+    }
   }
 
   // MARK: Watches
@@ -162,16 +207,22 @@ extension StoreNode {
       ("refusals", UInt64(counts.refusals)),
       ("snapshots_installed", UInt64(counts.snapshotsInstalled)),
       ("groups_recovered", UInt64(counts.recovered)),
+      ("states_compared", UInt64(counts.compared)),
+      ("states_diverged", UInt64(diverged.count)),
+      ("messages_sent", messagesSent),
       ("records", replica.position),
       ("syncs", syncTimes.count),
       ("sync_us_p50", syncTimes.microseconds(atPercentile: 50)),
       ("sync_us_p99", syncTimes.microseconds(atPercentile: 99)),
       ("segments", segments.upperBound - segments.lowerBound + 1),
       ("groups_stored", storedObjects),
+      ("scrub_passes", scrub.passes),
+      ("segments_scrubbed", scrub.segments),
+      ("rows_scrubbed", scrub.rows),
     ]
     return NodeStatus(
       cell: options.cell, node: UInt64(options.node.rawValue), incarnation: identity.incarnation,
       isRecovering: replica.hasLostVotes, isSpaceLow: isSpaceLow, diverged: diverged,
-      peers: peers, figures: figures.map { .init($0.0, $0.1) })
+      damaged: scrub.damage, peers: peers, figures: figures.map { .init($0.0, $0.1) })
   }
 }

@@ -46,6 +46,8 @@ public struct StoreNodeOptions: Sendable {
   public var clientTLS: TLS?
   /// Bytes of a segment of the log of votes.
   public var segmentLength = 64 << 20
+  /// Seconds between two passes over all that is stored, to find damage; 0: none.
+  public var scrubInterval: Int64 = 3_600
   /// Requests that may wait at this node.
   public var requestsMax = 65_536
 
@@ -72,6 +74,8 @@ public enum StoreNodeError: Error, Sendable, CustomStringConvertible {
   case foreign(String)
   /// `init` where there is something already.
   case notEmpty(String)
+  /// A snapshot is restored into a new cell only.
+  case sameCell(String)
   case storage(String)
   case cannotListen(Endpoint, String)
   case tls(String)
@@ -87,6 +91,11 @@ public enum StoreNodeError: Error, Sendable, CustomStringConvertible {
       """
       \(directory) is in use by a node: initialising it again would forget votes; to give the node's \
       data up, remove the directory and start the node, and it recovers from the others
+      """
+    case .sameCell(let cell):
+      """
+      the snapshot is of cell \(cell) itself: give the cell another name in the configuration of all its \
+      nodes, so that nodes and clients of the old one are not taken for its own
       """
     case .storage(let words): words
     case .cannotListen(let endpoint, let words): "cannot listen on \(endpoint): \(words)"

@@ -7,7 +7,7 @@ public import StoreState
 /// the client sends requests, each with a number of its choice, and the node answers them in any
 /// order under that number.
 public enum StoreProtocolLimits {
-  public static let version: UInt64 = 1
+  public static let version: UInt64 = 2
   /// Bytes of a client's frame: as in etcd, a request has at most 1.5 MiB.
   public static let requestMax = 3 << 19
   /// Bytes of a node's frame.
@@ -18,6 +18,8 @@ public enum StoreProtocolLimits {
   public static let keyMax = 4_096
   /// Operations and guards of a transaction.
   public static let operationsMax = 128
+  /// Snapshots that a node takes at one time.
+  public static let snapshotsMax = 4
 }
 
 /// The first frame on a connection, from either side.
@@ -66,6 +68,9 @@ public struct StoreRequest: BinaryCodable, Sendable, Equatable {
     case groups(after: String, limit: UInt64)
     /// All that this node has of a group.
     case image(group: String)
+    /// Begins a snapshot of all that this node has (nil), or asks for the next part of one that this
+    /// connection has begun; it ends with the last part, or the connection.
+    case snapshot(UInt64?)
   }
 
   public var number: UInt64
@@ -110,6 +115,9 @@ public struct StoreRequest: BinaryCodable, Sendable, Equatable {
     case .image(let group):
       writer.byte(7)
       writer.text(group)
+    case .snapshot(let number):
+      writer.byte(8)
+      number.encode(to: &writer)
     }
   }
 
@@ -128,6 +136,7 @@ public struct StoreRequest: BinaryCodable, Sendable, Equatable {
     case 5: body = .status
     case 6: body = .groups(after: try reader.text(), limit: try reader.number())
     case 7: body = .image(group: try Self.group(&reader))
+    case 8: body = .snapshot(try UInt64?(from: &reader))
     default: throw MalformedBytes(expected: "a request")
     }
   }
@@ -166,6 +175,8 @@ public struct StoreReply: BinaryCodable, Sendable, Equatable {
     case groups([String])
     /// Nil: this node has nothing of it.
     case image(ObjectImage?)
+    /// A part of a snapshot with this number; no rows: that was all.
+    case snapshot(UInt64, [SnapshotRow])
   }
 
   public enum Refusal: UInt8, Sendable, CaseIterable {
@@ -175,6 +186,8 @@ public struct StoreReply: BinaryCodable, Sendable, Equatable {
     case noSpace = 2
     /// More requests wait than the node takes.
     case overloaded = 3
+    /// There is no such snapshot, or too many are being taken.
+    case noSnapshot = 4
   }
 
   public var number: UInt64
@@ -221,6 +234,10 @@ public struct StoreReply: BinaryCodable, Sendable, Equatable {
     case .image(let image):
       writer.byte(11)
       image.encode(to: &writer)
+    case .snapshot(let number, let rows):
+      writer.byte(12)
+      writer.number(number)
+      rows.encode(to: &writer)
     }
   }
 
@@ -246,6 +263,7 @@ public struct StoreReply: BinaryCodable, Sendable, Equatable {
       for _ in 0..<(try reader.count()) { names.append(try reader.text()) }
       body = .groups(names)
     case 11: body = .image(try ObjectImage?(from: &reader))
+    case 12: body = .snapshot(try reader.number(), try [SnapshotRow](from: &reader))
     default: throw MalformedBytes(expected: "a reply")
     }
   }

@@ -53,13 +53,15 @@ public struct NodeStatus: BinaryCodable, Sendable, Equatable {
   public var isSpaceLow: Bool
   /// Groups in which it has found another state than another node has, after the same entry.
   public var diverged: [String]
+  /// What it has found damaged on its disk since its start.
+  public var damaged: [String]
   public var peers: [Peer]
   /// Since its start.
   public var figures: [Figure]
 
   public init(
     cell: UInt64, node: UInt64, incarnation: UInt64, isRecovering: Bool, isSpaceLow: Bool,
-    diverged: [String], peers: [Peer], figures: [Figure]
+    diverged: [String], damaged: [String], peers: [Peer], figures: [Figure]
   ) {
     self.cell = cell
     self.node = node
@@ -67,6 +69,7 @@ public struct NodeStatus: BinaryCodable, Sendable, Equatable {
     self.isRecovering = isRecovering
     self.isSpaceLow = isSpaceLow
     self.diverged = diverged
+    self.damaged = damaged
     self.peers = peers
     self.figures = figures
   }
@@ -77,8 +80,10 @@ public struct NodeStatus: BinaryCodable, Sendable, Equatable {
     writer.wide(incarnation)
     writer.flag(isRecovering)
     writer.flag(isSpaceLow)
-    writer.number(UInt64(diverged.count))
-    for name in diverged { writer.text(name) }
+    for list in [diverged, damaged] {
+      writer.number(UInt64(list.count))
+      for name in list { writer.text(name) }
+    }
     peers.encode(to: &writer)
     figures.encode(to: &writer)
   }
@@ -91,6 +96,8 @@ public struct NodeStatus: BinaryCodable, Sendable, Equatable {
     isSpaceLow = try reader.flag()
     diverged = []
     for _ in 0..<(try reader.count()) { diverged.append(try reader.text()) }
+    damaged = []
+    for _ in 0..<(try reader.count()) { damaged.append(try reader.text()) }
     peers = try [Peer](from: &reader)
     figures = try [Figure](from: &reader)
   }

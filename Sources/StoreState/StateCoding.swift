@@ -16,7 +16,7 @@ extension GroupState: BinaryCodable {
 
   public init(from reader: inout ByteReader) throws(MalformedBytes) {
     self.init(try GroupLimits(from: &reader))
-    let revision = try reader.number()
+    let revision = try reader.small()
     let compacted = try reader.number()
     let pairs = try [KeyValue](from: &reader)
     let leases = try [Lease](from: &reader)
@@ -58,7 +58,7 @@ extension SessionTable: BinaryCodable {
 
   public init(from reader: inout ByteReader) throws(MalformedBytes) {
     self.init()
-    opened = try reader.number()
+    opened = try reader.small()
     sessions = try [Session](from: &reader)
     for (a, b) in zip(sessions, sessions.dropFirst()) where a.id >= b.id {
       throw MalformedBytes(expected: "sessions in their order")

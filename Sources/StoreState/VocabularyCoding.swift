@@ -31,7 +31,7 @@ extension KeyValue: BinaryCodable {
     value = try reader.string()
     createRevision = try reader.number()
     modRevision = try reader.number()
-    version = try reader.number()
+    version = try reader.small()
     lease = try UInt64?(from: &reader)
   }
 }
@@ -183,7 +183,7 @@ extension Command: BinaryCodable {
     case 1: action = .transaction(try Transaction(from: &reader))
     case 2: action = .openSession
     case 3: action = .closeSession(try reader.number())
-    case 4: action = .grantLease(timeToLive: try reader.number())
+    case 4: action = .grantLease(timeToLive: try Lease.timeToLive(from: &reader))
     case 5: action = .keepAlive(lease: try reader.number())
     case 6: action = .revoke(lease: try reader.number())
     case 7: action = .expire(lease: try reader.number(), renewals: try reader.number())
@@ -344,8 +344,17 @@ extension Lease: BinaryCodable {
 
   public init(from reader: inout ByteReader) throws(MalformedBytes) {
     id = try reader.number()
-    timeToLive = try reader.number()
-    renewals = try reader.number()
+    timeToLive = try Self.timeToLive(from: &reader)
+    renewals = try reader.small()
+  }
+
+  /// As in etcd, at most nine billion seconds: clocks that count nanoseconds can add it.
+  static func timeToLive(from reader: inout ByteReader) throws(MalformedBytes) -> UInt64 {
+    let time = try reader.number()
+    guard time <= 9_000_000_000_000_000_000 else {
+      throw MalformedBytes(expected: "a time to live of at most 9,000,000,000 s")
+    }
+    return time
   }
 }
 

@@ -102,6 +102,11 @@ struct SimulateStoreCommand: AsyncParsableCommand {
     }
     let counts = summary.totals.counts.map { "\($0.count) \($0.name)" }
     print(counts.joined(separator: ", "))
+    let seeds = Double(max(1, summary.seeds))
+    let perSeed = summary.totals.perSeed.map {
+      String(format: "%.1f ", Double($0.count) / seeds) + $0.name
+    }
+    print("per seed: " + perSeed.joined(separator: ", "))
     print(
       "\(summary.seeds) seeds, \(summary.failures) failed; "
         + String(format: "%.0f seeds/s", Double(summary.seeds) / max(seconds, 1e-9)))

@@ -469,6 +469,46 @@ import Testing
       cell.logs[0].contains { if case .accepted = $0.body { true } else { false } } == isBroken)
   }
 
+  @Test("A snapshot of a replica is of one moment", arguments: [false, true])
+  func aSnapshotIsOfOneMoment(isBroken: Bool) throws {
+    let cell = try ScriptedCell(1) { if isBroken { $0.faults = .snapshotInMotion } }
+    func put(_ object: String, _ value: UInt8) {
+      cell.step(0) {
+        $0.propose(
+          RequestID(UInt64(value)), ObjectID(object),
+          Command(.transaction(.put([1], [value]))), now: $1)
+      }
+      cell.run()
+    }
+    for (number, object) in ["a", "b", "c"].enumerated() { put(object, UInt8(1 + number)) }
+    let number = cell.replicas[0].beginSnapshot()
+    let other = cell.replicas[0].beginSnapshot()
+    #expect(number != other)
+    func next(_ number: UInt64, _ rowsMax: Int = 1) -> [String]? {
+      let rows = cell.replicas[0].nextRows(ofSnapshot: number, rowsMax: rowsMax)
+      return rows?.map { row in
+        guard case .range(let pairs, _, _) = row.snapshot.state.answer(.range(.all, limit: nil))
+        else { return "" }
+        return "\(row.id) \(pairs.map(\.value))"
+      }
+    }
+    #expect(next(number) == ["a [[1]]"])
+    // Changes before and after its place, twice, and of something new.
+    for (number, object) in ["a", "b", "c", "c", "d"].enumerated() {
+      put(object, UInt8(11 + number))
+    }
+    #expect(next(number) == [isBroken ? "b [[12]]" : "b [[2]]"])
+    #expect(next(number) == [isBroken ? "c [[14]]" : "c [[3]]"])
+    #expect(next(number) == [])
+    cell.replicas[0].endSnapshot(number)
+    #expect(next(number) == nil)
+    #expect(next(other) == [isBroken ? "a [[11]]" : "a [[1]]"])
+    cell.replicas[0].endSnapshot(other)
+    // What begins now has it all.
+    let last = cell.replicas[0].beginSnapshot()
+    #expect(next(last, 100)?.count == 4)
+  }
+
   @Test func aReplicaInDoubtDoesNotCountInAnothersRecovery() throws {
     let cell = try ScriptedCell(3)
     _ = cell.put(0, "a", "1")

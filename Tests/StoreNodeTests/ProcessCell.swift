@@ -13,12 +13,12 @@ final class ProcessCell: @unchecked Sendable {
   private var processes: [Process?]
   private let config: String
 
-  init(nodes: Int = 3, extra: [String] = []) throws {
+  init(nodes: Int = 3, name: String = "test", extra: [String] = []) throws {
     directory = try TemporaryDirectory()
     let ports = try Self.freePorts(2 * nodes)
     endpoints = (0..<nodes).map { Endpoint(.loopback, port: ports[2 * $0]) }
     processes = Array(repeating: nil, count: nodes)
-    var lines = ["[store]", "cell = \"test\"", "segment_mib = 1"] + extra
+    var lines = ["[store]", "cell = \"\(name)\"", "segment_mib = 1"] + extra
     for node in 0..<nodes {
       lines += [
         "[[member]]", "node = \(node + 1)", "client = \"127.0.0.1:\(ports[2 * node])\"",
@@ -60,6 +60,28 @@ final class ProcessCell: @unchecked Sendable {
 
   func startAll(isNew: Bool = false) throws {
     for node in endpoints.indices { try start(node, isNew: isNew) }
+  }
+
+  /// Runs the built `hotrack`, and returns its exit status and output.
+  func run(_ arguments: [String]) throws -> (status: Int32, output: String) {
+    let process = Process()
+    process.executableURL = Self.executable
+    process.arguments = arguments
+    let output = Pipe()
+    process.standardOutput = output
+    process.standardError = FileHandle(forWritingAtPath: "/dev/null")
+    try process.run()
+    let bytes = output.fileHandleForReading.readDataToEndOfFile()
+    process.waitUntilExit()
+    return (process.terminationStatus, String(decoding: bytes, as: UTF8.self))
+  }
+
+  /// Makes a node's data directory from a snapshot.
+  func restore(_ node: Int, from file: String) throws -> Int32 {
+    try run([
+      "store", "snapshot", "restore", file, "--config", config, "--node", "\(node + 1)", "--data",
+      data(node),
+    ]).status
   }
 
   func signal(_ node: Int, _ signal: Int32) {

@@ -216,6 +216,118 @@ import Testing
     await client.close()
   }
 
+  @Test func beginsANewCellWithASnapshot() async throws {
+    let old = try ProcessCell()
+    try old.startAll(isNew: true)
+    let client = try old.client()
+    let session = try await StoreSession.open(client, group: "g")
+    for value in 1...20 as ClosedRange<UInt8> {
+      _ = try await session.propose(.transaction(.put([value], [value])))
+    }
+    _ = try await client.propose(Command(.transaction(.put([1], [1]))), group: "h")
+    var chosen: UInt64 = 0
+    for _ in 0..<200 where chosen < 21 {
+      chosen = try await client.image(of: "g", at: old.endpoints[0])?.snapshot.chosen ?? 0
+      try await Task.sleep(for: .milliseconds(20))
+    }
+    let file = old.directory.path + "/saved"
+    let saved = try old.run(
+      ["store", "snapshot", "save", file, "--endpoints", "\(old.endpoints[0])"])
+    #expect(saved.status == 0 && saved.output == "Snapshot saved at \(file)\n")
+    // What comes later is no part of it.
+    _ = try await session.propose(.transaction(.put([1], [99])))
+    let status = try old.run(["store", "snapshot", "status", file, "--json"])
+    #expect(status.status == 0 && status.output.contains("\"total_key\":21"))
+    #expect(try old.restore(0, from: file) == 1, "not into the same cell")
+
+    let new = try ProcessCell(name: "other")
+    for node in 0..<3 { #expect(try new.restore(node, from: file) == 0) }
+    #expect(try new.restore(0, from: file) == 1, "not over what is there")
+    try new.startAll()
+    let restored = try new.client()
+    let read = try await restored.read(.range(.all, limit: nil), group: "g")
+    guard case .range(let pairs, false, 20) = read.answer else {
+      Issue.record("\(read)")
+      return
+    }
+    #expect(pairs.map(\.value) == (1...20).map { [$0] })
+    // The session knows what it has done.
+    let again = SessionStamp(session: session.number, sequence: 20, finished: 20)
+    let put = Command(.transaction(.put([20], [20])), stamp: again)
+    guard
+      case .transaction(_, _, revision: 20) = try await restored.propose(put, group: "g").response
+    else {
+      Issue.record("a command of the session was done twice")
+      return
+    }
+    _ = try await restored.propose(Command(.transaction(.put([7], [7]))), group: "g")
+    for endpoint in new.endpoints {
+      #expect(try await !restored.status(of: endpoint).isRecovering)
+    }
+    await client.close()
+    await restored.close()
+  }
+
+  /// One after the other, whichever nodes die: every command of a session is done once.
+  @Test func sessionsOutliveNodes() async throws {
+    let cell = try ProcessCell()
+    try cell.startAll(isNew: true)
+    let client = try cell.client(timeout: 1_000)
+    let session = try await StoreSession.open(client, group: "g")
+    for node in [0, 1, 2, 0] {
+      let puts = Task {
+        for _ in 0..<40 {
+          _ = try await session.propose(.transaction(.put([1], [1])))
+        }
+      }
+      try await Task.sleep(for: .milliseconds(30))
+      cell.signal(node, SIGKILL)
+      try await puts.value
+      try cell.start(node)
+    }
+    let read = try await client.read(.range(KeyRange([1]), limit: nil), group: "g")
+    guard case .range(let pairs, _, _) = read.answer else {
+      Issue.record("\(read)")
+      return
+    }
+    #expect(pairs.first?.version == 160)
+    await session.close()
+    // A session that is over says so.
+    await #expect(throws: StoreClientError.store(.sessionLost)) {
+      try await session.propose(.transaction(.put([1], [2])))
+    }
+    await client.close()
+  }
+
+  @Test func findsDamageBeforeItIsNeeded() async throws {
+    let cell = try ProcessCell(extra: ["scrub_seconds = 1"])
+    try cell.startAll(isNew: true)
+    let client = try cell.client()
+    let value = [UInt8](repeating: 7, count: 100_000)
+    // Two segments, so that the first is not written to.
+    for number in 0..<14 as Range<UInt8> {
+      _ = try await client.propose(Command(.transaction(.put([number], value))), group: "g")
+    }
+    let segment = URL(fileURLWithPath: cell.data(0) + "/votes/0000000000000001.segment")
+    let handle = try FileHandle(forUpdating: segment)
+    try handle.seek(toOffset: 300_000)
+    try handle.write(contentsOf: Data([1, 2, 3]))
+    try handle.close()
+    var status = try await client.status(of: cell.endpoints[0])
+    for _ in 0..<300 where status.damaged.isEmpty {
+      try await Task.sleep(for: .milliseconds(20))
+      status = try await client.status(of: cell.endpoints[0])
+    }
+    #expect(status.damaged.count == 1)
+    #expect(try await client.status(of: cell.endpoints[1]).damaged.isEmpty)
+    // It starts, and recovers.
+    cell.signal(0, SIGKILL)
+    try cell.start(0)
+    try await recovered(0, of: cell, client, groups: 1)
+    #expect(try await client.status(of: cell.endpoints[0]).damaged.isEmpty)
+    await client.close()
+  }
+
   private func recovered(
     _ node: Int, of cell: ProcessCell, _ client: StoreClient, groups: UInt64
   ) async throws {

@@ -15,6 +15,7 @@ import Testing
     StoreRequest(number: 7, .cancel(6)), StoreRequest(number: 8, .status),
     StoreRequest(number: 9, .groups(after: "a", limit: 10)),
     StoreRequest(number: 10, .image(group: "g")),
+    StoreRequest(number: 11, .snapshot(nil)), StoreRequest(number: 12, .snapshot(4)),
   ]
 
   @Test func requestsComeBack() throws {
@@ -26,7 +27,7 @@ import Testing
   @Test func repliesComeBack() throws {
     let status = NodeStatus(
       cell: .max, node: 2, incarnation: 3, isRecovering: true, isSpaceLow: false, diverged: ["x"],
-      peers: [.init(node: 1, isConnected: true)], figures: [.init("syncs", 5)])
+      damaged: ["y", ""], peers: [.init(node: 1, isConnected: true)], figures: [.init("syncs", 5)])
     let bodies: [StoreReply.Body] = [
       .outcome(.response(.session(1), entry: 2)),
       .outcome(.answer(.failed(.sessionLost), entry: 3)),
@@ -34,6 +35,7 @@ import Testing
       .events([], revision: 5), .watchEnded(.compacted(6)), .status(status),
       .groups(["a", "b"]), .image(nil),
       .image(ObjectImage(ObjectSnapshot(GroupLimits()), floor: 1)),
+      .snapshot(1, []), .snapshot(2, SnapshotFileTests.rows(2)),
     ]
     for body in bodies {
       let reply = StoreReply(number: 7, body)

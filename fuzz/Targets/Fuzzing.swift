@@ -17,6 +17,9 @@ public struct FuzzTarget: Sendable {
     FuzzTarget(name: "memcached", run: MemcachedFuzzing.run),
     FuzzTarget(name: "observe", run: ObserveFuzzing.run),
     FuzzTarget(name: "server", run: ServerFuzzing.run),
+    FuzzTarget(name: "store", run: StoreFuzzing.run),
+    FuzzTarget(name: "store-log", run: StoreLogFuzzing.run),
+    FuzzTarget(name: "store-replica", run: StoreReplicaFuzzing.run),
     FuzzTarget(name: "streams", run: StreamFuzzing.run),
     FuzzTarget(name: "wire", run: WireFuzzing.run),
   ]

@@ -27,6 +27,7 @@ public enum StoreFault: String, Sendable, CaseIterable {
   case noSessions = "no-sessions"
   case sessionsInMemory = "sessions-in-memory"
   case snapshotWithoutSessions = "snapshot-without-sessions"
+  case snapshotInMotion = "snapshot-in-motion"
   case appliedApart = "applied-apart"
   case expiryByClockAlone = "expiry-by-clock-alone"
 
@@ -57,6 +58,7 @@ public enum StoreFault: String, Sendable, CaseIterable {
     case .noSessions: "a client's retry is a new command"
     case .sessionsInMemory: "sessions are lost when a replica starts again"
     case .snapshotWithoutSessions: "a snapshot for another replica holds no sessions"
+    case .snapshotInMotion: "a snapshot of a replica has objects as they are when their turn comes"
     case .appliedApart: "state and applied entry are not written as one"
     case .expiryByClockAlone: "a lease is ended by one replica's clock, renewed or not"
     }
@@ -86,6 +88,7 @@ public enum StoreFault: String, Sendable, CaseIterable {
     case .anyRoundServesRead: .anyRoundServesRead
     case .overtakenProposedAgain: .overtakenProposedAgain
     case .snapshotWithoutSessions: .snapshotWithoutSessions
+    case .snapshotInMotion: .snapshotInMotion
     case .expiryByClockAlone: .expiryByClockAlone
     case .damageTakenForTear, .noSessions, .sessionsInMemory, .appliedApart: []
     }

@@ -7,6 +7,7 @@ public enum StoreCheck: String, Sendable, CaseIterable {
   case exactlyOnce = "exactly once"
   case wrongAnswer = "an answer the log does not explain"
   case order = "real-time order"
+  case snapshot = "a snapshot is of one moment"
   case lease = "a lease ended while its holder counted on it"
   case linearizability
   case liveness
@@ -36,6 +37,8 @@ public struct StoreTotals: Sendable, Equatable {
   public var roundReads = 0
   public var localReads = 0
   public var snapshots = 0
+  /// Snapshots of whole replicas that were taken to their end.
+  public var wholeSnapshots = 0
   public var recovered = 0
   public var sessionsLost = 0
   public var retries = 0
@@ -52,9 +55,19 @@ public struct StoreTotals: Sendable, Equatable {
       ("entries chosen without phase 1", fastRounds), ("entries chosen with phase 1", slowRounds),
       ("reads by quorum", quorumReads), ("reads by a round", roundReads),
       ("reads from one replica", localReads), ("snapshots installed", snapshots),
-      ("objects recovered", recovered), ("sessions lost", sessionsLost),
+      ("snapshots of whole replicas", wholeSnapshots), ("objects recovered", recovered),
+      ("sessions lost", sessionsLost),
       ("requests sent again", retries), ("leases expired", leasesExpired),
       ("compactions seen by watchers", compactionsSeen),
+    ]
+  }
+
+  /// What a seed is judged by: how much was asked, and how much went wrong.
+  public var perSeed: [(name: String, count: Int)] {
+    [
+      ("operations", operations), ("crashes", crashes), ("disks lost", disksLost),
+      ("other faults", max(0, worldFaults - crashes)),
+      ("snapshots of whole replicas", wholeSnapshots),
     ]
   }
 
@@ -71,6 +84,7 @@ public struct StoreTotals: Sendable, Equatable {
     roundReads += other.roundReads
     localReads += other.localReads
     snapshots += other.snapshots
+    wholeSnapshots += other.wholeSnapshots
     recovered += other.recovered
     sessionsLost += other.sessionsLost
     retries += other.retries

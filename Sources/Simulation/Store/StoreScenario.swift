@@ -36,6 +36,9 @@ public struct StoreScenario: Sendable {
   /// How likely a change of an object is followed by storing it, so that its log is cut.
   public var storing = 0.1
 
+  /// Between two snapshots of a whole replica; nil: none are taken.
+  public var snapshotInterval: ClosedRange<UInt64>?
+
   /// What happens to replicas and links.
   public enum WorldFault: Int, Sendable, CaseIterable {
     /// A replica dies; what was not synced is lost, from some record on.
@@ -95,6 +98,7 @@ public struct StoreScenario: Sendable {
       faultInterval = 5_000_000...60_000_000
       weights = [.crash: 4, .mute: 1, .partition: 1]
     }
+    if later.chance(0.5) { snapshotInterval = 20_000_000...400_000_000 }
   }
 
   private mutating func pickCell(_ random: inout SimulationRandom) {

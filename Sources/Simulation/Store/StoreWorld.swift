@@ -22,6 +22,9 @@ enum StoreWorldEvent {
   case start(node: Int)
   /// A partition ends.
   case mend(number: Int)
+  /// A snapshot of a replica begins; a part of it is taken.
+  case snapshot
+  case snapshotPart(node: Int, boot: Int, number: UInt64)
 }
 
 /// A Paxos store under one seed: its replicas are the production cores, with disks, clocks and a
@@ -41,6 +44,8 @@ final class StoreWorld {
     var pausedUntil: UInt64 = 0
     var isSyncing = false
     var tickAt: UInt64?
+    /// The snapshots of it that are being taken, by number, and what has to come in them yet.
+    var snapshots: [UInt64: [ObjectID: SnapshotMark]] = [:]
     /// Requests that it works on.
     var requests: [RequestID: (client: Int, number: Int)] = [:]
   }
@@ -51,6 +56,7 @@ final class StoreWorld {
   var scheduler = Scheduler<StoreWorldEvent>()
   var network: SimulatedNetwork<StoreEndpoint>
   var random: SimulationRandom
+  var snapshotRandom: SimulationRandom
   var trace: SimulationTrace
   var result: StoreResult
   var failure: StoreFailure?
@@ -77,6 +83,7 @@ final class StoreWorld {
     self.scenario = scenario
     self.faults = Set(faults)
     random = SimulationRandom(seed: scenario.seed, stream: 102)
+    snapshotRandom = SimulationRandom(seed: scenario.seed, stream: 105)
     network = SimulatedNetwork(
       scenario.conditions, random: SimulationRandom(seed: scenario.seed, stream: 103))
     trace = SimulationTrace(detail)
@@ -112,6 +119,7 @@ final class StoreWorld {
     if !scenario.weights.isEmpty {
       scheduler.schedule(.worldFault, after: random.duration(in: scenario.faultInterval))
     }
+    scheduleSnapshot()
     while failure == nil, stage != .done, let event = scheduler.next() {
       handle(event)
       advanceStage()
@@ -176,6 +184,10 @@ final class StoreWorld {
     case .worldFault: worldFault()
     case .start(let node): if nodes[node].replica == nil { start(node) }
     case .mend(let number): if number == partitions { mend() }
+    case .snapshot: beginSnapshot()
+    case .snapshotPart(let node, let boot, let number):
+      guard nodes[node].boot == boot, isUp(node, event) else { return }
+      takeSnapshotPart(node, number)
     }
   }
 
@@ -293,6 +305,7 @@ final class StoreWorld {
     nodes[node].isSyncing = false
     nodes[node].tickAt = nil
     nodes[node].requests = [:]
+    nodes[node].snapshots = [:]
     nodes[node].pausedUntil = 0
     watch.restart(node)
     var configuration = ReplicaConfiguration(cell: cell, node: NodeID(UInt16(node)))

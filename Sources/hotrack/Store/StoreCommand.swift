@@ -21,6 +21,7 @@ struct StoreCommand: AsyncParsableCommand {
       StoreWatchCommand.self,
       StoreLeaseCommand.self,
       StoreCompactCommand.self,
+      StoreSnapshotCommand.self,
       StoreStatusCommand.self,
       StoreDumpCommand.self,
     ])

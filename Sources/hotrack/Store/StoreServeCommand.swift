@@ -33,6 +33,7 @@ struct StoreNodeArguments: ParsableArguments {
           peerAddress: $0.peer, clientAddress: $0.client)
       }, dataDirectory: data)
     options.segmentLength = file.segmentMiB << 20
+    options.scrubInterval = Int64(file.scrubSeconds)
     options.peerTLS = file.peerTLS.map {
       .init(certificate: $0.certificate, key: $0.key, authority: $0.authority)
     }

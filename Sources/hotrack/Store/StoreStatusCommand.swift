@@ -47,6 +47,7 @@ struct StoreStatusCommand: AsyncParsableCommand {
 
   static func state(_ status: NodeStatus) -> String {
     if !status.diverged.isEmpty { return "diverged" }
+    if !status.damaged.isEmpty { return "damaged" }
     if status.isSpaceLow { return "no space" }
     return status.isRecovering ? "recovering" : "ok"
   }
@@ -80,6 +81,7 @@ struct StoreStatusCommand: AsyncParsableCommand {
     var incarnation: UInt64
     var state: String
     var diverged: [String]
+    var damaged: [String]
     var peersConnected: [UInt64]
     var peersMissing: [UInt64]
     var figures: [String: UInt64]
@@ -90,6 +92,7 @@ struct StoreStatusCommand: AsyncParsableCommand {
       incarnation = status.incarnation
       self.state = state
       diverged = status.diverged
+      damaged = status.damaged
       peersConnected = status.peers.filter(\.isConnected).map(\.node)
       peersMissing = status.peers.filter { !$0.isConnected }.map(\.node)
       figures = Dictionary(
