@@ -9,8 +9,6 @@ enum Node {
   case integer(Int)
   case number(Double)
   case bool(Bool)
-  /// Dates and times, which no key of ours takes.
-  case other(String)
 
   /// How an error message shows it.
   var shown: String {
@@ -24,7 +22,6 @@ enum Node {
     case .integer(let value): String(value)
     case .number(let value): String(value)
     case .bool(let value): String(value)
-    case .other(let text): text
     }
   }
 }
@@ -38,7 +35,7 @@ struct Entry {
 /// Reads the bytes of a file as UTF-8.
 func readText(file: String) throws(ConfigurationError) -> String {
   func unreadable(_ reason: String) -> ConfigurationError {
-    ConfigurationError(file: file, problems: [.unreadable(reason: reason)])
+    ConfigurationError(file: file, unreadable: reason)
   }
   guard let stream = fopen(file, "r") else {
     throw unreadable(String(cString: strerror(errno)))
@@ -65,17 +62,14 @@ func readText(file: String) throws(ConfigurationError) -> String {
 func parse(text: String, file: String) throws(ConfigurationError) -> Node {
   try checkForParser(text: text, file: file)
   do {
-    return node(of: try TOMLTable(string: text))
+    return try node(of: try TOMLTable(string: text))
   } catch let error as TOMLParseError {
     let place = error.source.begin
     throw ConfigurationError(
-      file: file,
-      problems: [
-        .syntax(line: place.line, column: place.column, reason: oneSentence(error.description))
-      ])
+      file: file, syntax: oneSentence(error.description),
+      at: TextPlace(line: place.line, column: place.column))
   } catch {
-    throw ConfigurationError(
-      file: file, problems: [.syntax(line: 1, column: 1, reason: "\(error)")])
+    throw ConfigurationError(file: file, unreadable: "\(error)")
   }
 }
 
@@ -84,23 +78,30 @@ private func oneSentence(_ text: String) -> String {
   text.split(whereSeparator: \.isNewline).joined(separator: " ")
 }
 
-private func node(of table: TOMLTable) -> Node {
+/// The parser has a value that is none of ours, such as a date; these are refused before it.
+private struct ForeignValue: Error, CustomStringConvertible {
+  let description: String
+}
+
+private func node(of table: TOMLTable) throws(ForeignValue) -> Node {
   var entries: [Entry] = []
   for key in table.keys {
     guard let value = table[key] else { continue }
-    entries.append(Entry(key: key, value: node(of: value)))
+    entries.append(Entry(key: key, value: try node(of: value)))
   }
   return .table(entries)
 }
 
-private func node(of value: some TOMLValueConvertible) -> Node {
-  switch value.type {
-  case .table: value.table.map(node(of:)) ?? .other("a table")
-  case .array: value.array.map { .array($0.map { node(of: $0) }) } ?? .other("an array")
-  case .string: value.string.map(Node.string) ?? .other("a string")
-  case .int: value.int.map(Node.integer) ?? .other("an integer")
-  case .double: value.double.map(Node.number) ?? .other("a number")
-  case .bool: value.bool.map(Node.bool) ?? .other("true or false")
-  case .date, .time, .dateTime: .other("a date or time (\(value.debugDescription))")
+private func node(of value: some TOMLValueConvertible) throws(ForeignValue) -> Node {
+  if let table = value.table { return try node(of: table) }
+  if let array = value.array {
+    var elements: [Node] = []
+    for element in array { elements.append(try node(of: element)) }
+    return .array(elements)
   }
+  if let text = value.string { return .string(text) }
+  if let integer = value.int { return .integer(integer) }
+  if let number = value.double { return .number(number) }
+  if let bool = value.bool { return .bool(bool) }
+  throw ForeignValue(description: "it has a value of a kind that is not used here")
 }

@@ -1,6 +1,27 @@
 /// The problems found so far in one file.
 final class ProblemList {
-  var problems: [ConfigurationProblem] = []
+  private(set) var problems: [ConfigurationProblem] = []
+  private let places: SourcePlaces
+
+  init(places: SourcePlaces) { self.places = places }
+
+  func add(_ kind: ConfigurationProblem.Kind) {
+    let place =
+      switch kind {
+      case .unreadable, .syntax: TextPlace?.none
+      case .wrongValue(let path, _, _): places.value(path)
+      case .missing(let path, _), .unknownKey(let path, _, _): places.key(path)
+      }
+    problems.append(ConfigurationProblem(kind, at: place))
+  }
+
+  /// What was found, by place; what has none comes first.
+  var sorted: [ConfigurationProblem] {
+    let beginning = TextPlace(line: 0, column: 0)
+    return problems.enumerated().sorted { a, b in
+      (a.element.place ?? beginning, a.offset) < (b.element.place ?? beginning, b.offset)
+    }.map(\.element)
+  }
 }
 
 /// Takes typed values out of one table and notes whatever is wrong, instead of stopping at the
@@ -32,11 +53,11 @@ final class TableReader {
   }
 
   func wrong(_ key: String, shown: String, _ expected: String) {
-    list.problems.append(.wrongValue(path: keyPath(key), found: shown, expected: expected))
+    list.add(.wrongValue(path: keyPath(key), found: shown, expected: expected))
   }
 
   func missing(_ key: String, _ expected: String) {
-    list.problems.append(.missing(path: keyPath(key), expected: expected))
+    list.add(.missing(path: keyPath(key), expected: expected))
   }
 
   /// The general form: nil if the key is absent or wrong; a wrong one is noted.
@@ -139,7 +160,7 @@ final class TableReader {
   /// Reports every key that nobody asked for.
   func finish() {
     for key in entries.map(\.key) where !known.contains(key) {
-      list.problems.append(
+      list.add(
         .unknownKey(
           path: keyPath(key), nearest: nearestName(to: key, among: known), known: known.sorted()))
     }
@@ -171,14 +192,14 @@ func readDocument<Document>(
   text: String, file: String, _ body: (TableReader) -> Document
 ) throws(ConfigurationError) -> Document {
   guard case .table(let entries) = try parse(text: text, file: file) else {
-    throw ConfigurationError(file: file, problems: [.unreadable(reason: "it holds no table")])
+    throw ConfigurationError(file: file, unreadable: "it holds no table")
   }
-  let list = ProblemList()
+  let list = ProblemList(places: SourcePlaces(text))
   let reader = TableReader(path: "", entries: entries, list: list)
   let document = body(reader)
   reader.finish()
   guard list.problems.isEmpty else {
-    throw ConfigurationError(file: file, problems: list.problems)
+    throw ConfigurationError(file: file, problems: list.sorted)
   }
   return document
 }

@@ -16,8 +16,8 @@ struct ConfigCheckCommand: ParsableCommand {
     commandName: "check",
     abstract: "Say whether a rack file (or a testbed file) is right, and everything that is wrong.",
     discussion: """
-      Checks the whole file without starting anything: syntax errors with line and column, wrong \
-      values with the path of their key and what was expected, keys that mean nothing.
+      Checks the whole file without starting anything, and says everything that is wrong at once: \
+      line and column, the path of the key, what was found and what was expected.
 
       Exit codes: 0 right, 1 wrong or unreadable, 64 wrong usage.
       """)
@@ -72,19 +72,19 @@ struct ConfigCheckCommand: ParsableCommand {
 
   struct Problem: Encodable {
     var text: String
-    /// Of syntax errors.
+    /// Where it is, if anywhere.
     var line: Int?
     var column: Int?
-    /// Of wrong values.
+    /// Of keys and values.
     var path: String?
     var found: String?
     var expected: String?
 
     init(_ problem: ConfigurationProblem) {
       text = problem.description
-      switch problem {
-      case .unreadable: break
-      case .syntax(let line, let column, _): (self.line, self.column) = (line, column)
+      (line, column) = (problem.place?.line, problem.place?.column)
+      switch problem.kind {
+      case .unreadable, .syntax: break
       case .wrongValue(let path, let found, let expected):
         (self.path, self.found, self.expected) = (path, found, expected)
       case .missing(let path, let expected): (self.path, self.expected) = (path, expected)

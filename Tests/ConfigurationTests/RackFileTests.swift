@@ -153,9 +153,7 @@ private let good = """
     let error = #expect(throws: ConfigurationError.self) {
       try RackFile(text: text, file: "bad.toml")
     }
-    let problem = try #require(error)
-    #expect(problem.problems.count == 1, "\(problem)")
-    #expect(problem.description.hasPrefix("bad.toml: \(message)"), "\(problem)")
+    try expectOneProblem(try #require(error), in: text, says: message)
   }
 
   @Test(arguments: [
@@ -174,15 +172,15 @@ private let good = """
       try RackFile(text: text, file: "bad.toml")
     }
     let problems = try #require(error).problems
-    guard case .syntax(let found, let column, let reason) = problems[0] else {
+    guard case .syntax(let reason) = problems[0].kind, let place = problems[0].place else {
       Issue.record("not a syntax error: \(problems)")
       return
     }
     #expect(problems.count == 1)
-    #expect(found == line)
-    #expect(column >= 1)
+    #expect(place.line == line)
+    #expect(place.column >= 1)
     #expect(!reason.isEmpty && !reason.contains("\n"))
-    #expect(try #require(error).description.hasPrefix("bad.toml:\(line):\(column): "))
+    #expect(try #require(error).description.hasPrefix("bad.toml:\(line):\(place.column): "))
   }
 
   @Test func `In one-arm mode one interface is enough to say`() throws {
@@ -244,11 +242,20 @@ private let good = """
       try RackFile(text: text, file: "bad.toml")
     }
     let lines = try #require(error).description.split(separator: "\n")
-    #expect(lines.count == 4)
-    #expect(lines.allSatisfy { $0.hasPrefix("bad.toml: ") })
-    for place in ["rack.address", "rack.prt", "server[0].number", "server[0].mac"] {
-      #expect(lines.contains { $0.contains(place) })
+    let places = [
+      "3:11: rack.address: ", "4:1: rack.prt: ", "8:10: server[0].number: ",
+      "11:7: server[0].mac: ",
+    ]
+    #expect(lines.count == places.count)
+    for (line, place) in zip(lines, places) { #expect(line.hasPrefix("bad.toml:\(place)")) }
+  }
+
+  @Test func `What a file says has no meaning for a terminal`() throws {
+    let text = good.replacing("name = \"lab\"", with: "name = \"\\u001b[2J\\n\"")
+    let error = #expect(throws: ConfigurationError.self) {
+      try RackFile(text: text, file: "bad.toml")
     }
+    #expect(try #require(error).description.contains("found \"\\u{1b}[2J\\u{a}\", expected"))
   }
 
   @Test func `An empty file lacks everything`() throws {
@@ -258,7 +265,7 @@ private let good = """
     let problems = try #require(error).problems
     #expect(problems.count == 3)
     #expect(
-      problems.map { if case .missing(let path, _) = $0 { path } else { "" } }
+      problems.map { if case .missing(let path, _) = $0.kind { path } else { "" } }
         == ["rack", "directory", "server"])
   }
 

@@ -89,9 +89,7 @@ private let good = """
     let error = #expect(throws: ConfigurationError.self) {
       try TestbedFile(text: text, file: "bad.toml")
     }
-    let problem = try #require(error)
-    #expect(problem.problems.count == 1, "\(problem)")
-    #expect(problem.description.hasPrefix("bad.toml: \(message)"), "\(problem)")
+    try expectOneProblem(try #require(error), in: text, says: message)
   }
 
   @Test(arguments: ["small", "demo", "linearizability"])

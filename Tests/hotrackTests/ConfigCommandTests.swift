@@ -62,6 +62,10 @@ import Testing
     let json = try await hotrack(["config", "check", "--json", path])
     #expect(json.code == 1 && json.text.contains("\"path\":\"server[1].number\""))
     #expect(json.text.contains("\"ok\":false"))
+    let lines = RackFile.example.split(separator: "\n", omittingEmptySubsequences: false)
+    let number = try #require(lines.firstIndex { $0.hasPrefix("address = ") }) + 1
+    #expect(check.errors.hasPrefix("\(path):\(number):11: rack.address: "), "\(check.errors)")
+    #expect(json.text.contains("\"line\":\(number)") && json.text.contains("\"column\":11"))
   }
 
   @Test func syntaxErrorsHaveLineAndColumn() async throws {
