@@ -58,6 +58,7 @@ let package = Package(
     // System libraries and C.
     .target(name: "CHotrack", cSettings: cSettings),
     .target(name: "CSockets", cSettings: cSettings),
+    .target(name: "CWebPage", cSettings: cSettings),
     .systemLibrary(name: "CXXHash", pkgConfig: "libxxhash", providers: [.apt(["libxxhash-dev"])]),
     .systemLibrary(
       name: "CRocksDB", pkgConfig: "rocksdb", providers: [.apt(["librocksdb-dev"])]),
@@ -114,7 +115,7 @@ let package = Package(
       "StoreClient",
       uses: ["BinaryCoding", "Paxos", "Sockets", "StoreFrames", "StoreProtocol", "StoreState"] + nio
     ),
-    module("Telemetry", uses: ["Controller", "ControllerCore", "Sockets", "Wire"]),
+    module("Telemetry", uses: ["CWebPage", "Controller", "ControllerCore", "Sockets", "Wire"]),
     module("TopView", uses: ["Controller", "ControllerCore", "TextTables", "Wire"]),
     module("LoadGenerator", uses: ["Workload", "ClientCore", "Wire", "Sockets", histogram]),
     module("Configuration", uses: ["Sockets", toml]),
@@ -234,7 +235,7 @@ let package = Package(
       "hotrack",
       uses: [
         "Bench", "Configuration", "Controller", "ControllerCore", "Directory", "ScriptedRack",
-        "Sockets", "StoreState", "Wire", "Workload", arguments,
+        "Sockets", "StoreState", "Wire", "Workload", arguments, log,
       ]),
 
     // For tests: a rack that answers on a real socket as a script says.

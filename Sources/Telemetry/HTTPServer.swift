@@ -4,7 +4,7 @@ internal import Synchronization
 
 /// Serves pages over HTTP to a few readers: one thread for each connection, sixteen at most, each with
 /// five seconds; more are answered 503. Meant for localhost: there is no encryption, and everyone who
-/// can connect may read.
+/// can connect may read. There it answers nobody who knows it by the name of another machine.
 public final class HTTPServer: Sendable {
   public typealias Handler = @Sendable (HTTPRequest) -> HTTPResponse
 
@@ -15,11 +15,13 @@ public final class HTTPServer: Sendable {
   public let endpoint: Endpoint
   private let descriptor: Int32
   private let handler: Handler
+  private let isLocal: Bool
   private let connections = Atomic<Int>(0)
 
   /// Begins to listen. `handler` is called on several threads.
   public init(_ endpoint: Endpoint, handler: @escaping Handler) throws(SocketError) {
     self.handler = handler
+    isLocal = endpoint.address.rawValue >> 24 == IPv4Address.loopback.rawValue >> 24
     let kind = Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue)
     let descriptor = socket(AF_INET, kind, 0)
     guard descriptor >= 0 else { throw .system(doing: "open a socket", code: errno) }
@@ -102,6 +104,7 @@ public final class HTTPServer: Sendable {
         guard count > 0 else { return }
         bytes += part[..<count]
         guard let request = try HTTPRequest.read(bytes) else { continue }
+        guard !isLocal || request.namesThisMachine else { throw HTTPRequest.Refusal(status: 421) }
         Self.send(handler(request).bytes(isHead: request.method == "HEAD"), connection)
         return
       }

@@ -4,16 +4,17 @@ import Foundation
 import Sockets
 import Telemetry
 
-/// `hotrack exporter`: metrics for Prometheus.
+/// `hotrack exporter`: a live page for people, and metrics for Prometheus.
 struct ExporterCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "exporter",
-    abstract: "Serve the metrics of this host's racks to Prometheus, over HTTP.",
+    abstract: "Serve a live page of this host's racks, and their metrics, over HTTP.",
     discussion: """
-      Asks the controllers when it is asked, at http://127.0.0.1:9518/metrics unless told otherwise. \
-      It is a process of its own, so that nobody who reads metrics can hold up a rack. There is no \
-      encryption and no password: metrics name keys, so think before you let other hosts read them. \
-      docs/monitoring has a Grafana dashboard and alert rules.
+      The page is at http://127.0.0.1:9518/ unless told otherwise, metrics for Prometheus at /metrics, \
+      what the page shows as JSON at /racks.json. Asks the controllers when it is asked. It is a \
+      process of its own, so that nobody who reads can hold up a rack. There is no encryption and no \
+      password, and keys are named: think before you let other hosts read. docs/monitoring has a \
+      Grafana dashboard and alert rules.
 
       Without --socket and --rack-name: all racks that run on this host.
 
@@ -25,7 +26,7 @@ struct ExporterCommand: ParsableCommand {
   @Option(help: ArgumentHelp("Where to listen.", valueName: "address:port"))
   var listen = "127.0.0.1:9518"
 
-  @Option(help: "The hottest keys that get series of their own, for each rack; 0 to 1,000.")
+  @Option(help: "The hottest keys that get metrics of their own, for each rack; 0 to 1,000.")
   var keys = 20
 
   func validate() throws {
@@ -38,21 +39,16 @@ struct ExporterCommand: ParsableCommand {
   func run() throws {
     try reportingFailure("exporter") {
       let (control, keys) = (control, keys)
-      let server = try HTTPServer(try Endpoint(parsing: listen, defaultPort: 9_518)) { request in
-        switch request.path {
-        case "/metrics":
-          HTTPResponse(
-            contentType: MetricsText.contentType,
-            body: MetricsText.of(control.sockets().map { Self.rack($0, keys: keys) }))
-        case "/": HTTPResponse(body: "hotrack exporter: see /metrics\n")
-        default: HTTPResponse(refusal: 404)
-        }
-      }
+      let pages = MonitoringPages(
+        metrics: { control.sockets().map { Self.rack($0, keys: keys) } },
+        racks: { control.sockets().map { RackReport(name: $0.name, socket: $0.socket) } })
+      let server = try HTTPServer(
+        try Endpoint(parsing: listen, defaultPort: 9_518), handler: pages.answer)
       let signals = try StopSignals()
       let poll = try EventPoll()
       try poll.add(signals.stop.descriptor, token: 1)
       try poll.add(server.readiness, token: 2)
-      print("metrics at http://\(server.endpoint)/metrics")
+      print("page at http://\(server.endpoint)/, metrics at http://\(server.endpoint)/metrics")
       fflush(nil)
       var isStopped = false
       while !isStopped {

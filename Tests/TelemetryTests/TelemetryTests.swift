@@ -9,39 +9,9 @@ import Testing
 
 @Suite struct MetricsTextTests {
   private func rack() throws -> MetricsText.Rack {
-    func ask(_ text: String) throws -> ControlAnswer {
-      try #require(ControlAnswer(line: text.utf8), "\(text)")
-    }
-    let encoder = JSONEncoder()
-    encoder.keyEncodingStrategy = .convertToSnakeCase
-    var totals = ControllerTotals()
-    totals.promotions = 12
-    let totalsText = String(decoding: try encoder.encode(totals), as: UTF8.self)
-    let status = try ask(
-      """
-      {"ok":true,"status":{"rack":"demo","address":"10.18.0.1:18516","process":7,"uptime_seconds":61.5,
-      "epoch":3,"generation":844424930131970,"serving":true,"automatic":true,"quiet":true,"rate":12345.5,
-      "sample_interval":1,"hot_keys":1,"in_transition":0,"interfaces":{"eth0":"native"},"moving_slots":false,"slots_to_move":0,"slots_frozen_max_us":0,"servers_alive":2,
-      "servers":2,"totals":\(totalsText),"counters":{"drop_stale":7,"request_cold_read":5},
-      "packets_by_processor":[5]}}
-      """)
-    let servers = (0..<2).map { number in
-      """
-      {"number":\(number),"address":"10.18.1.1:18516","phase":"\(number == 0 ? "alive" : "lost")",
-      "incarnation":"0123456789abcdef","load":1,"assumed_load":0,"slots":100,"slots_goal":100,"weight":1,"probe_us":50,"keys":10,"read_rate":1,
-      "write_rate":1,"copy_rate":1,"reply_rate":1,"reads":11,"writes":12,"copies":13,"replies":14,
-      "refused":15,"storage":"memory"}
-      """
-    }
-    let key = """
-      {"key":"a\\"b\\\\x0a","key_hex":"75","key_hash":"0000000000000001","mode":"hot","home":0,
-      "replicas":[0,1],"version":1,"degree":2,"copies":1,"rate":2000,"read_share":0.95,"share":0.1}
-      """
+    let report = try sampleRack()
     return MetricsText.Rack(
-      name: "demo", status: status.status,
-      servers: try ask("{\"ok\":true,\"servers\":[\(servers.joined(separator: ","))]}").servers
-        ?? [],
-      keys: try ask("{\"ok\":true,\"keys\":[\(key)]}").keys ?? [])
+      name: "demo", status: report.status, servers: report.servers ?? [], keys: report.keys ?? [])
   }
 
   @Test func thePageHasTheRacksFigures() throws {
@@ -119,7 +89,7 @@ import Testing
 @Suite struct HTTPTests {
   @Test func requestsAreRead() throws {
     let read = try HTTPRequest.read(Array("GET /metrics?x=1 HTTP/1.1\r\nHost: a\r\n\r\n".utf8))
-    #expect(read == HTTPRequest(method: "GET", path: "/metrics"))
+    #expect(read == HTTPRequest(method: "GET", path: "/metrics", host: "a"))
     #expect(try HTTPRequest.read(Array("GET / HTTP/1.1\r\nHost: a\r\n".utf8)) == nil)
   }
 
@@ -127,34 +97,12 @@ import Testing
     ("POST / HTTP/1.1\r\n\r\n", 405), ("GET /\r\n\r\n", 400), ("GET x HTTP/1.1\r\n\r\n", 400),
     ("\r\n\r\n", 400), ("GET / HTTP/2\r\n\r\n", 400), ("GET /\u{1} HTTP/1.1\r\n\r\n", 400),
     ("GET / HTTP/1.1\r\nX: " + String(repeating: "x", count: 9_000), 431),
+    ("GET / HTTP/1.1\r\nHost: a\r\nhost: b\r\n\r\n", 400),
   ])
   func othersAreRefused(_ text: String, _ status: Int) {
     #expect(throws: HTTPRequest.Refusal(status: status)) {
       try HTTPRequest.read(Array(text.utf8))
     }
-  }
-
-  private func ask(_ server: HTTPServer, _ text: String) throws -> String {
-    let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
-    defer { close(descriptor) }
-    var address = sockaddr_in()
-    address.sin_family = sa_family_t(AF_INET)
-    address.sin_port = server.endpoint.port.bigEndian
-    address.sin_addr.s_addr = server.endpoint.address.rawValue.bigEndian
-    let code = withUnsafePointer(to: &address) {
-      $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-        connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
-      }
-    }
-    try #require(code == 0)
-    server.accept()
-    let bytes = Array(text.utf8)
-    send(descriptor, bytes, bytes.count, Int32(MSG_NOSIGNAL))
-    var (answer, part) = ([UInt8](), [UInt8](repeating: 0, count: 4_096))
-    while case let count = recv(descriptor, &part, part.count, 0), count > 0 {
-      answer += part[..<count]
-    }
-    return String(decoding: answer, as: UTF8.self)
   }
 
   @Test func pagesAreServed() throws {
@@ -170,5 +118,24 @@ import Testing
     #expect(throws: SocketError.self) {
       try HTTPServer(server.endpoint) { _ in HTTPResponse(body: "") }
     }
+  }
+
+  /// A page elsewhere may let its own name lead to the reader's machine.
+  @Test(arguments: [
+    (nil, true), ("127.0.0.1:9518", true), ("localhost:9518", true), ("LOCALHOST", true),
+    ("[::1]:9518", true), ("10.0.0.1", true), ("evil.example:9518", false), ("", false),
+    ("localhost.evil.example", false), ("127.0.0.1.evil.example", false),
+  ])
+  func namesOfOtherMachinesAreTold(_ host: String?, _ isThis: Bool) throws {
+    let server = try HTTPServer(Endpoint(.loopback, port: 0)) { _ in HTTPResponse(body: "secret") }
+    let line = host.map { "Host: \($0)\r\n" } ?? ""
+    let page = try ask(server, "GET / HTTP/1.1\r\nAccept: */*\r\n\(line)\r\n")
+    #expect(page.hasPrefix("HTTP/1.1 \(isThis ? 200 : 421) "), "\(page)")
+    #expect(page.contains("secret") == isThis)
+  }
+
+  @Test func whoeverOpensItToOthersMayNameItAsTheyLike() throws {
+    let server = try HTTPServer(Endpoint(.any, port: 0)) { _ in HTTPResponse(body: "page") }
+    #expect(try ask(server, "GET / HTTP/1.1\r\nHost: rack-1:9518\r\n\r\n").hasSuffix("page"))
   }
 }
