@@ -13,7 +13,7 @@ C_FILES := $(wildcard fuzz/*.c fuzz/Main/*.c bpf/*.h bpf/*.c bpf/*/*.c bpf/*/*.h
 
 .PHONY: help
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
 
 .PHONY: deps
 deps: ## Install the Debian packages that are missing
@@ -72,6 +72,16 @@ dist: deps ## Build one file to copy to a machine (needs libbpf1, libpcap0.8, li
 .PHONY: deb
 deb: dist ## Make a Debian package: dist/hotrack_*.deb
 	dev/make-deb
+
+.PHONY: deb-test
+deb-test: deb ## Install that package on a clean Debian 12, use it, remove it: nothing is left
+	@dev/install-deps mmdebstrap
+	dev/test-deb
+
+.PHONY: screenshots
+screenshots: build ## Take the pictures of the README: a rack in a browser and in a terminal
+	@dev/install-deps chromium pngquant
+	dev/make-screenshots
 
 .PHONY: clean
 clean: ## Remove what was built
