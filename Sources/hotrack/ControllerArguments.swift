@@ -46,7 +46,7 @@ struct ControllerArguments: ParsableArguments {
   func run(
     command: String, isDryRun: Bool = false, _ change: (inout RackFile) -> Void = { _ in }
   ) throws {
-    LoggingSystem.bootstrap { StreamLogHandler.standardError(label: $0) }
+    LoggingSystem.bootstrap { LogOutput.handler(label: $0) }
     var log = Logger(label: "controller")
     log.logLevel = logLevel
     do {

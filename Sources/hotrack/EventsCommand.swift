@@ -26,21 +26,32 @@ struct EventsCommand: ParsableCommand {
   @Flag(help: "Go on, and print events as they happen, until Ctrl-C.")
   var follow = false
 
+  @Option(
+    help: ArgumentHelp("The same, but look only every so many seconds.", valueName: "seconds"))
+  var watch: Double?
+
   @Flag(help: "Print one JSON object a line for each.")
   var json = false
+
+  func validate() throws {
+    guard (0.1...86_400).contains(watch ?? 1) else {
+      throw ValidationError("--watch: 0.1 seconds to a day")
+    }
+  }
 
   func run() throws {
     try control.reporting("events") {
       let client = try control.client()
       var last = since
       try print(from: client, &last, limit: limit)
-      guard follow else { return }
+      guard follow || watch != nil else { return }
+      let interval = UInt64((watch ?? 0.5) * 1e9)
       let signals = try StopSignals()
       let poll = try EventPoll()
       try poll.add(signals.stop.descriptor, token: 1)
       var isStopped = false
       while !isStopped {
-        try poll.wait(until: MonotonicClock.now + 500_000_000) { _, _ in isStopped = true }
+        try poll.wait(until: MonotonicClock.now + interval) { _, _ in isStopped = true }
         try print(from: client, &last, limit: 1000)
       }
     }

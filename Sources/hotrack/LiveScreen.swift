@@ -21,10 +21,18 @@ final class LiveScreen {
     return (Int(size.ws_col), Int(size.ws_row))
   }
 
-  /// Draws the lines over what was there; what does not fit is left out.
-  func show(_ lines: [String]) {
+  /// Whether colours are wanted (https://no-color.org).
+  static var hasColours: Bool {
+    (ProcessInfo.processInfo.environment["NO_COLOR"] ?? "").isEmpty
+  }
+
+  /// Draws the lines over what was there; what does not fit is left out. `dress`: adds colours to a
+  /// line that fits; given the line and its row, from 0.
+  func show(_ lines: [String], dress: (String, Int) -> String = { line, _ in line }) {
     let (width, height) = size
-    let shown = lines.prefix(height).map { String($0.prefix(width)) + "\u{1b}[K" }
+    let shown = lines.prefix(height).enumerated().map { row, line in
+      dress(String(line.prefix(width)), row) + "\u{1b}[K"
+    }
     // A line end behind the last line would scroll.
     let picture = "\u{1b}[H" + shown.joined(separator: "\r\n") + "\u{1b}[J"
     write((isOn ? "" : "\u{1b}[?1049h\u{1b}[?25l") + picture)

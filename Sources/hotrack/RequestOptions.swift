@@ -99,5 +99,5 @@ struct RequestReport: Encodable {
 }
 
 func standardError(_ line: String, terminator: String = "\n") {
-  FileHandle.standardError.write(Data("\(line)\(terminator)".utf8))
+  FileHandle.standardError.write(Data("\(LogOutput.failure(line))\(terminator)".utf8))
 }

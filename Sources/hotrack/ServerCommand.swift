@@ -115,14 +115,14 @@ struct ServerCommand: ParsableCommand {
   }
 
   func run() throws {
-    var logger = Logger(label: "hotrack.server") { StreamLogHandler.standardError(label: $0) }
+    var logger = Logger(label: "hotrack.server") { LogOutput.handler(label: $0) }
     logger.logLevel = verbose ? .debug : .warning
     let (signals, servers): (StopSignals, RunningServers)
     do {
       signals = try StopSignals()
       servers = try RunningServers(placements.map(options), logger: logger, stop: signals.stop)
     } catch {
-      FileHandle.standardError.write(Data("hotrack server: \(error)\n".utf8))
+      standardError("hotrack server: \(error)")
       throw ExitCode(1)
     }
     for (placement, endpoint) in zip(placements, servers.endpoints) {

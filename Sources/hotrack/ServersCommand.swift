@@ -26,13 +26,19 @@ struct ServersListCommand: ParsableCommand {
 
   @OptionGroup var control: ControlOptions
 
-  @Flag(help: "Print one JSON array.")
+  @OptionGroup var watch: WatchOptions
+
+  @Flag(help: "Print one JSON array; with --watch one a line.")
   var json = false
 
   func run() throws {
-    let answer = try control.ask("servers", ControlRequest(.servers))
-    let servers = answer.servers ?? []
-    if json { try printJSON(servers) } else { print(ControlTables.servers(servers)) }
+    try control.reporting("servers") {
+      let client = try control.client()
+      try watch.run(json: json) { _ in
+        let servers = try client.ask(ControlRequest(.servers)).servers ?? []
+        return try json ? textOfJSON(servers) : ControlTables.servers(servers)
+      }
+    }
   }
 }
 

@@ -12,7 +12,7 @@ struct TopCommand: ParsableCommand {
     abstract: "Watch a rack: load of each server, the hottest keys, drops, events.",
     discussion: """
       Keys: q end, p pause, k sort keys, s sort servers, ? help. Where standard output is no \
-      terminal, one picture is printed.
+      terminal, one picture is printed. Without colours if NO_COLOR is set.
 
       \(ControlOptions.exitCodes)
       """)
@@ -61,9 +61,13 @@ struct TopCommand: ParsableCommand {
     var (taken, before, seconds) = (MonotonicClock.now, TopSnapshot?.none, 0.0)
     while true {
       let (width, height) = screen.size
-      screen.show(
-        TopPicture.lines(
-          now, before: before, seconds: seconds, choices, width: width, height: height))
+      let lines = TopPicture.lines(
+        now, before: before, seconds: seconds, choices, width: width, height: height)
+      if LiveScreen.hasColours {
+        screen.show(lines, dress: TopColours.dressed)
+      } else {
+        screen.show(lines)
+      }
       var isEnded = false
       try poll.wait(until: taken + UInt64(interval * 1e9)) { token, _ in
         if token == 1 || !keyboard.pressed().allSatisfy({ choices.press($0) }) { isEnded = true }

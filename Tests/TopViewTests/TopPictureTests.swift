@@ -114,4 +114,21 @@ import Testing
     #expect(lines[0].hasSuffix("PAUSED") && lines.contains("no hot keys"))
     #expect(lines[1].contains("dropped -"))
   }
+
+  /// Colours add nothing that takes a column.
+  @Test func coloursChangeNoText() throws {
+    for rack in [try snapshot(), try snapshot(servers: 32, keys: 500, events: 50)] {
+      let lines = TopPicture.lines(
+        rack, before: nil, seconds: 0, TopChoices(), width: 80, height: 24)
+      for (row, line) in lines.enumerated() {
+        let dressed = TopColours.dressed(line, row: row)
+        #expect(dressed.replacing(/\u{1b}\[[0-9]+m/, with: "") == line)
+        #expect(dressed == line || dressed.hasSuffix("\u{1b}[0m") || row > 3, "\(dressed)")
+      }
+    }
+    #expect(
+      TopColours.dressed(" 1  lost      0  ██", row: 5)
+        == " 1  \u{1b}[31mlost\u{1b}[0m      0  \u{1b}[33m██\u{1b}[0m")
+    #expect(TopColours.dressed("lost  lost  1", row: 5) == "lost  lost  1")
+  }
 }

@@ -78,7 +78,7 @@ struct StoreServeCommand: AsyncParsableCommand {
 
   func run() async throws {
     let options = try arguments.checkedOptions("serve")
-    var logger = Logger(label: "hotrack.store") { StreamLogHandler.standardError(label: $0) }
+    var logger = Logger(label: "hotrack.store") { LogOutput.handler(label: $0) }
     logger.logLevel = verbose ? .debug : .notice
     let signals: StopSignals
     let node: StoreNode
@@ -88,7 +88,7 @@ struct StoreServeCommand: AsyncParsableCommand {
         try DataDirectory.initialize(options)
       }
       node = try await StoreNode.start(options, log: logger) { words in
-        FileHandle.standardError.write(Data("hotrack store serve: \(words)\n".utf8))
+        standardError("hotrack store serve: \(words)")
         _exit(1)
       }
     } catch {
