@@ -198,6 +198,25 @@ public struct RackFile: Sendable, Equatable {
     }
     return lines.joined(separator: "\n") + "\n"
   }
+
+  /// Every value that is set, or has a default of its own, by the path of its key: `rack.port`,
+  /// `policy.choice`, `server 3.mac` (of servers with their number). In the order of `text`.
+  public var settings: [(path: String, value: String)] {
+    var settings: [(path: String, value: String)] = []
+    var table = ""
+    for line in text.split(separator: "\n") {
+      if line.hasPrefix("[") {
+        table = line.filter { $0 != "[" && $0 != "]" }
+        continue
+      }
+      guard let equals = line.firstRange(of: " = ") else { continue }
+      let (key, value) = (line[..<equals.lowerBound], line[equals.upperBound...])
+      // The first of each server.
+      if key == "number", table.hasPrefix("server") { table = "server \(value)" }
+      settings.append((path: "\(table).\(key)", value: String(value)))
+    }
+    return settings
+  }
 }
 
 extension RackFile.Server {

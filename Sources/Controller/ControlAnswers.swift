@@ -40,6 +40,7 @@ extension ControllerLoop {
         try order(.drain(number))
       case .add: try order(.add(try server(request)))
       case .floor: try order(.floor)
+      case .reload: return reloadAnswer()
       case .automatic:
         guard let on = request.on else { throw ControlProblem("automatic needs on") }
         try order(.setAutomatic(on))

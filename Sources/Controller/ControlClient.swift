@@ -75,6 +75,13 @@ public final class ControlClient: Sendable {
 
   /// Asks, and returns the answer, which is not a refusal.
   public func ask(_ request: ControlRequest) throws(ControlClientError) -> ControlAnswer {
+    let answer = try exchange(request)
+    guard answer.ok else { throw .refused(answer.error ?? "no reason given") }
+    return answer
+  }
+
+  /// Asks, and returns the answer, be it a refusal.
+  public func exchange(_ request: ControlRequest) throws(ControlClientError) -> ControlAnswer {
     guard var line = try? ControlCoding.encoder().encode(request) else {
       throw .refused("the request cannot be written")
     }
@@ -89,7 +96,6 @@ public final class ControlClient: Sendable {
     guard let answer = ControlAnswer(line: try result.get()) else {
       throw .notUnderstood(socket: socket)
     }
-    guard answer.ok else { throw .refused(answer.error ?? "no reason given") }
     return answer
   }
 

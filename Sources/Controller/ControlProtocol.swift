@@ -7,7 +7,7 @@ public struct ControlRequest: Sendable, Equatable, Codable {
   /// What may be asked for.
   public enum Command: String, Sendable, Codable, CaseIterable {
     case status, keys, servers, counters, events, promotions, moves
-    case promote, demote, retarget, floor, automatic, drain, add
+    case promote, demote, retarget, floor, automatic, drain, add, reload
     case demoteAll = "demote_all"
   }
 
@@ -126,6 +126,7 @@ public struct ControlAnswer: Sendable, Equatable, Codable {
   public var events: [ControlEvent]?
   public var promotions: [ControlPromotion]?
   public var moves: [ControlSlotMove]?
+  public var reload: ControlReload?
 
   static let done = ControlAnswer(ok: true)
 
@@ -311,6 +312,30 @@ public struct ControlSlotMove: Sendable, Equatable, Codable {
   public var frozenNs: UInt64
   /// The directory had the new home, and writes went on.
   public var doneNs: UInt64
+}
+
+/// What became of a reload: everything that the rack file says anew holds, or nothing of it.
+public struct ControlReload: Sendable, Equatable, Codable {
+  /// What has changed in the file.
+  public var changes: [Item]
+  /// Why nothing of that holds; none if all of it does.
+  public var problems: [Item]
+
+  /// Something about one key of the rack file.
+  public struct Item: Sendable, Equatable, Codable {
+    /// Of the key, as in `policy.choice` or `server 3.port`; nil: it is about the whole file.
+    public var path: String?
+    public var text: String
+
+    /// What is to be said of the key of this path.
+    public init(path: String? = nil, text: String) {
+      self.path = path
+      self.text = text
+    }
+
+    /// As one line for people.
+    public var line: String { path.map { "\($0): \(text)" } ?? text }
+  }
 }
 
 /// Something worth telling people.

@@ -27,10 +27,13 @@ public enum Controller {
   /// SIGTERM or SIGINT. Then the control socket is removed; the data plane stays and goes on, unless
   /// the options say otherwise.
   ///
-  /// `onServing` is called once, on this thread. Throws `ControllerError`, `DataPlaneError` or
-  /// `SocketError`, whose descriptions say what to do.
+  /// `onServing` is called once, on this thread. `readOptions`: the options as they are to be from
+  /// now on, asked for at SIGHUP and by command; nil if there is nothing to read them from. Throws
+  /// `ControllerError`, `DataPlaneError` or `SocketError`, whose descriptions say what to do.
   public static func run(
-    _ options: ControllerOptions, log: Logger, onServing: @escaping (Serving) -> Void = { _ in }
+    _ options: ControllerOptions, log: Logger,
+    readOptions: (() throws(ReloadRefusal) -> ControllerOptions)? = nil,
+    onServing: @escaping (Serving) -> Void = { _ in }
   ) throws {
     try options.check()
     for interface in options.interfaces { _ = try interfaceIndex(interface) }
@@ -46,6 +49,7 @@ public enum Controller {
       configuration: options.planeConfiguration(isRunning: !pins.isEmpty, log: log), pins: pins,
       replacingProgram: options.replacesProgram)
     let signals = try StopSignals()
+    let hangUp = try ReloadSignal()
     var configuration = options.core(places: places)
     if plane.isAdopted {
       let found = plane.memory.contents()
@@ -67,13 +71,14 @@ public enum Controller {
     let epoch = configuration.epoch
     let loop = try ControllerLoop(
       options, core: ControllerCore(configuration), plane: plane, socket: socket,
-      listener: listener, stop: signals.stop, log: log,
+      listener: listener, stop: signals.stop, reload: hangUp.reload, log: log,
       onServing: {
         onServing(
           Serving(
             epoch: epoch, rack: options.rack, servers: options.servers.count,
             socket: options.socket, isAdopted: plane.isAdopted))
       })
+    loop.readOptions = readOptions
     loop.record = { core throws(ControllerError) in
       try epochFile.record(
         .init(epoch: epoch, members: core.members, serviceOrders: core.serviceOrders))
@@ -101,7 +106,17 @@ public enum Controller {
       log.info(
         "stopping; the data plane goes on. Take it away with `hotrack detach \(options.name)`")
     }
-    withExtendedLifetime((epochFile, listener, signals, pins)) {}
+    withExtendedLifetime((epochFile, listener, signals, hangUp, pins)) {}
+  }
+}
+
+extension Logger {
+  func warnOfGenericMode(_ interface: String) {
+    warning(
+      """
+      the driver of \(interface) cannot run XDP programs: attached in generic mode, in which each \
+      packet costs about as much as in the kernel's own forwarding
+      """)
   }
 }
 
@@ -131,12 +146,7 @@ extension ControllerOptions {
   func attach(_ plane: DataPlane, log: Logger) throws(DataPlaneError) {
     let attached = plane.interfaces
     for interface in interfaces where !attached.contains(interface) {
-      guard try plane.attach(interface: interface) == .generic else { continue }
-      log.warning(
-        """
-        the driver of \(interface) cannot run XDP programs: attached in generic mode, in which each \
-        packet costs about as much as in the kernel's own forwarding
-        """)
+      if try plane.attach(interface: interface) == .generic { log.warnOfGenericMode(interface) }
     }
   }
 }

@@ -22,10 +22,11 @@ package final class ControllerLoop {
     static let datagrams: UInt64 = 0
     static let grace: UInt64 = 1
     static let stop: UInt64 = 2
-    static let control: UInt64 = 3
+    static let reload: UInt64 = 3
+    static let control: UInt64 = 4
   }
 
-  let options: ControllerOptions
+  var options: ControllerOptions
   let plane: any DirectoryPlane
   let log: Logger
   var core: ControllerCore
@@ -44,8 +45,8 @@ package final class ControllerLoop {
   private var isSendingBlocked = false
   private var waiting: [ControllerEvent] = []
   /// The servers' addresses, both ways.
-  private let endpoints: [UInt8: Endpoint]
-  private let numbers: [Endpoint: UInt8]
+  private var endpoints: [UInt8: Endpoint] = [:]
+  private var numbers: [Endpoint: UInt8] = [:]
   /// What the counts of a place were when its present entry was inserted.
   private var countsBefore: [UInt32: (reads: UInt64, writes: UInt64)] = [:]
   private var nextTick: UInt64 = 0
@@ -56,17 +57,20 @@ package final class ControllerLoop {
   /// Keeps on the disk whose data counts, and what was ordered; called when that changes, before it
   /// is true.
   package var record: ((ControllerCore) throws(ControllerError) -> Void)?
+  /// Reads the rack file again; throws what is wrong with it. nil: there is none.
+  package var readOptions: (() throws(ReloadRefusal) -> ControllerOptions)?
+  private let reloadSignal: WakeUp?
   private var recordedMembers: [RackMember] = []
   private var recordedOrders: [ServiceOrder] = []
   /// Why it cannot go on.
   private var failure: ControllerError?
 
-  /// Nothing happens yet. `stop` ends the loop when it is signalled; `onServing` is called once,
-  /// when the rack begins to take requests.
+  /// Nothing happens yet. `stop` ends the loop when it is signalled, `reload` has it read the rack
+  /// file again; `onServing` is called once, when the rack begins to take requests.
   package init(
     _ options: ControllerOptions, core: ControllerCore, plane: any DirectoryPlane,
-    socket: UDPSocket, listener: ControlListener, stop: WakeUp, log: Logger,
-    onServing: @escaping () -> Void
+    socket: UDPSocket, listener: ControlListener, stop: WakeUp, reload: WakeUp? = nil,
+    log: Logger, onServing: @escaping () -> Void
   ) throws(SocketError) {
     self.options = options
     self.core = core
@@ -74,6 +78,7 @@ package final class ControllerLoop {
     self.socket = socket
     self.stop = stop
     self.log = log
+    reloadSignal = reload
     self.onServing = onServing
     recordedMembers = core.members
     recordedOrders = core.serviceOrders
@@ -83,12 +88,18 @@ package final class ControllerLoop {
     control = try ControlReaders(listener, poll: poll, firstToken: Token.control)
     arrived = DatagramBatch(capacity: 64, datagramLengthMax: WireLimits.datagramLengthMax + 1)
     leaving = DatagramBatch(capacity: 256, datagramLengthMax: WireLimits.datagramLengthMax)
-    endpoints = Dictionary(uniqueKeysWithValues: options.servers.map { ($0.number, $0.endpoint) })
-    numbers = Dictionary(uniqueKeysWithValues: options.servers.map { ($0.endpoint, $0.number) })
     try poll.add(socket.descriptor, token: Token.datagrams)
     try poll.add(grace.finished.descriptor, token: Token.grace)
     try poll.add(stop.descriptor, token: Token.stop)
+    if let reload { try poll.add(reload.descriptor, token: Token.reload) }
     control.answer = { [unowned self] in answer($0) }
+    knowServers()
+  }
+
+  /// Where datagrams to servers go, and whom those from them are of: as the options say.
+  func knowServers() {
+    endpoints = Dictionary(uniqueKeysWithValues: options.servers.map { ($0.number, $0.endpoint) })
+    numbers = Dictionary(uniqueKeysWithValues: options.servers.map { ($0.endpoint, $0.number) })
   }
 
   /// Begins the epoch in the directory's memory and looks for the servers.
@@ -134,6 +145,9 @@ package final class ControllerLoop {
       for token in grace.takeFinished() { try handle(.graceElapsed(token: token)) }
     case Token.stop:
       isStopping = true
+    case Token.reload:
+      reloadSignal?.clear()
+      _ = reloadAnswer()
     default:
       control.handle(token, readiness)
     }
@@ -301,7 +315,8 @@ package final class ControllerLoop {
       log.info("\(text)")
       onServing()
       onServing = {}
-    case .serverAdmitted, .serverBack, .drainBegun, .drained, .serverAdded, .serverRecovered:
+    case .serverAdmitted, .serverBack, .drainBegun, .drained, .serverAdded, .serverRecovered,
+      .serverEnrolled, .serverForgotten:
       log.info("\(text)")
     }
   }

@@ -63,6 +63,8 @@ public struct ControllerOptions: Sendable {
   public var policy = PolicyConfiguration()
   public var times = ControllerTimes()
   public var servers: [Server]
+  /// What the rack file says, key by key: a reload compares it with what the file says then.
+  public var settings: [RackSetting] = []
 
   /// Options with the usual ports, sizes, policy and times.
   public init(

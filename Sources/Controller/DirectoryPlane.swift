@@ -24,6 +24,11 @@ package protocol DirectoryPlane: AnyObject, Sendable {
   var kind: PlaneKind { get }
   /// How the program runs on each interface; nil: something has taken it off.
   func attachModes() -> [(interface: String, mode: AttachMode?)]
+  /// Has the program handle what arrives at an interface, and says how it runs there.
+  @discardableResult
+  func attach(interface name: String) throws(DataPlaneError) -> AttachMode
+  /// Takes the program off an interface.
+  func detach(interface name: String) throws(DataPlaneError)
 }
 
 extension DataPlane: DirectoryPlane {

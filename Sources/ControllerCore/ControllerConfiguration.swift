@@ -64,7 +64,7 @@ public struct ServiceOrder: Sendable, Hashable {
 }
 
 /// How long a controller waits for what. Nanoseconds.
-public struct ControllerTimes: Sendable {
+public struct ControllerTimes: Sendable, Equatable {
   /// Until an unanswered message is sent again.
   public var resend: UInt64 = 20_000_000
   /// Until a transition is given up, counted from its first message.
@@ -99,7 +99,7 @@ public struct ControllerTimes: Sendable {
 
 /// Which keys become hot, and how many servers hold them. A share is relative to what one server
 /// would carry if all requests were spread evenly ("the fair share").
-public struct PolicyConfiguration: Sendable {
+public struct PolicyConfiguration: Sendable, Equatable {
   /// Whether the policy promotes and demotes by itself.
   public var automatic = true
   /// Keys that are hot at the same time, at most.
@@ -147,7 +147,7 @@ public struct PolicyConfiguration: Sendable {
 
 /// When a server counts as slow, and when no more. What it is compared with is the median of the
 /// other living servers, so that a rack that is busy everywhere has no slow server.
-public struct SlowPolicy: Sendable {
+public struct SlowPolicy: Sendable, Equatable {
   /// Off, and with `PolicyConfiguration.automatic` off, no server counts as slow.
   public var isOn = true
   /// Round trip of a probe from which a server is slow, in nanoseconds; and how many times that of

@@ -10,7 +10,8 @@ internal import Wire
 /// admissions, probes and floors go on beside them. Every message is sent again until it is
 /// answered, and every step may be repeated.
 public struct ControllerCore: Sendable {
-  let configuration: ControllerConfiguration
+  /// As `reconfigure` and `relocate` have left it.
+  var configuration: ControllerConfiguration
   /// Breaks the protocol on purpose, to test that tests notice.
   public var faults: ControllerFaults = []
 
@@ -118,6 +119,9 @@ public struct ControllerCore: Sendable {
     case .versionsReserved(let token, let first): versionsReserved(token, first)
     case .otherKeySeen(let hash): collide(hash)
     case .command(let command): obey(command)
+    case .reconfigure(let change): reconfigure(change)
+    case .relocate(let server, let interface, let mac):
+      relocate(server, interface: interface, mac: mac)
     }
     defer { effects.removeAll(keepingCapacity: true) }
     return effects

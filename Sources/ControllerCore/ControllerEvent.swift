@@ -26,6 +26,10 @@ public enum ControllerEvent: Sendable {
   case otherKeySeen(keyHash: UInt64)
   /// Asked for by a person, a scenario or a test.
   case command(ControllerCommand)
+  /// The rack changes, or, if `ControllerCore.refusals` has anything to say of it, does not.
+  case reconfigure(RackChange)
+  /// Frames for this server leave by this interface, to this MAC address (6 bytes), from now on.
+  case relocate(server: UInt8, interface: UInt32, mac: [UInt8])
 }
 
 /// What a person, a scenario or a test may ask of a controller.
@@ -138,6 +142,10 @@ public enum ControllerNotice: Sendable, Equatable {
   case drained(UInt8)
   /// The drained server takes part again, or is to as soon as it answers.
   case serverAdded(UInt8)
+  /// The rack has a new server; it takes part as soon as it answers, unless it is to be drained.
+  case serverEnrolled(UInt8)
+  /// A server on which nothing depended is not of the rack any more.
+  case serverForgotten(UInt8)
   /// Milliseconds of a probe, waiting requests, and the part of its share of slots that it keeps.
   case serverSlow(UInt8, roundTrip: Int, load: Int, weight: Double)
   case serverRecovered(UInt8, weight: Double)
@@ -227,6 +235,8 @@ extension ControllerNotice: CustomStringConvertible {
     case .drainBegun(let server): "server \(server) is being drained"
     case .drained(let server): "server \(server) is drained: it may be stopped"
     case .serverAdded(let server): "server \(server) is to take part again"
+    case .serverEnrolled(let server): "server \(server) is new in the rack"
+    case .serverForgotten(let server): "server \(server) is not of the rack any more"
     case .serverSlow(let server, let roundTrip, let load, let weight):
       "server \(server) is slow (probe \(roundTrip) ms, \(load) requests wait): "
         + "it keeps \(Int(weight * 1000) / 10)% of its share of slots, and takes no hot writes"

@@ -23,6 +23,7 @@ extension ControllerCore {
     }
     guard policy.automatic else { return }
     coolDown()
+    thinOut()
     heatUp()
   }
 
@@ -69,6 +70,17 @@ extension ControllerCore {
     {
       guard policy.takeMove(.demote) else { return }
       want(.demote, entry.keyHash, .policy)
+    }
+  }
+
+  /// There are more hot keys than there may be, since fewer are allowed now than before.
+  private mutating func thinOut() {
+    let excess =
+      entries.count - configuration.policy.hotKeysMax
+      - entries.inOrder.count { $0.want == .demote }
+    for _ in 0..<max(0, excess) {
+      guard let coldest = coldest(except: []), policy.takeMove(.demote) else { return }
+      want(.demote, coldest.keyHash, .policy)
     }
   }
 

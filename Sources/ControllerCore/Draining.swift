@@ -99,7 +99,7 @@ extension ControllerCore {
     }
   }
 
-  private func isNeeded(_ number: UInt8) -> Bool {
+  func isNeeded(_ number: UInt8) -> Bool {
     func names(_ table: UInt8) -> Bool { targets.servers(in: table) & bit(number) != 0 }
     return slots.count(of: number) > 0 || move?.from == number || move?.to == number
       || (alive & ~bit(number)) == 0 || names(targets.current)

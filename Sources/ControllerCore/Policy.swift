@@ -9,7 +9,7 @@ struct PolicyState: Sendable {
   /// Fewer samples than this prove nothing.
   private static let samplesLeast = 8.0
 
-  private let configuration: PolicyConfiguration
+  private var configuration: PolicyConfiguration
   var automatic: Bool
   /// The keys that are not hot.
   private(set) var keys: HotKeys
@@ -37,6 +37,18 @@ struct PolicyState: Sendable {
       capacity: configuration.watchedKeys, slowTime: Self.slowTime, fastTime: Self.fastTime)
     moves = configuration.movesBurst
     random = seed
+  }
+
+  /// Other settings from now on. What a command has said of `automatic` holds until the settings say
+  /// something new of it. With another number of watched keys, rates are learnt anew.
+  mutating func reconfigure(_ new: PolicyConfiguration) {
+    if new.automatic != configuration.automatic { automatic = new.automatic }
+    if new.watchedKeys != configuration.watchedKeys {
+      keys = HotKeys(
+        capacity: new.watchedKeys, slowTime: Self.slowTime, fastTime: Self.fastTime)
+    }
+    moves = min(moves, new.movesBurst)
+    configuration = new
   }
 
   mutating func sample(

@@ -118,8 +118,12 @@ extension ControllerCore {
     }
     guard servers[index].isDurable != servers[index].isNotedAsDurable else { return }
     servers[index].isNotedAsDurable = servers[index].isDurable
-    publish(
-      .noteDurable(servers.reduce(0) { $1.isNotedAsDurable ? $0 | bit($1.number) : $0 }))
+    noteDurable()
+  }
+
+  /// Writes down whose state outlives its process.
+  mutating func noteDurable() {
+    publish(.noteDurable(servers.reduce(0) { $1.isNotedAsDurable ? $0 | bit($1.number) : $0 }))
   }
 
   /// Writes down which servers are waited for: they are not lost, whoever controls the directory.

@@ -55,6 +55,9 @@ public enum DirectoryChange: Sendable, Equatable {
   /// Bit per server that is drained or being drained: for the controller's successor alone.
   case setDrained(UInt32)
   case setServer(UInt8, ServerPlace)
+  /// The interface and the MAC address (6 bytes) by which frames reach a server. One that leaves
+  /// meanwhile may be lost, as on a network.
+  case relocate(UInt8, interface: UInt32, mac: [UInt8])
   case setSlots(first: UInt16, count: UInt16, home: UInt8, moving: Bool)
   /// A table of 256 write targets. No entry may be using it.
   case setTargets(table: UInt8, servers: [UInt8])

@@ -95,6 +95,13 @@ public final class DirectoryMemory: @unchecked Sendable {
     case .setServerCount(let count):
       precondition(count <= WireLimits.serversMax)
       hotrack_store32(&control.pointee.server_count, count)
+    case .relocate(let number, let interface, let mac):
+      precondition(number < WireLimits.serversMax && mac.count == 6)
+      let server = raw.pointee.servers + Int(number)
+      hotrack_store32(&server.pointee.interface, interface)
+      withUnsafeMutableBytes(of: &server.pointee.mac) { bytes in
+        for (place, byte) in zip(bytes.indices, mac) { bytes[place] = byte }
+      }
     case .noteLoss, .noteLosing, .noteAway, .noteDurable, .noteMoving, .noteAdoptions:
       note(change)
     default:

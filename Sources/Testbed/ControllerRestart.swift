@@ -1,4 +1,5 @@
-internal import Controller
+package import Configuration
+package import Controller
 internal import DataPlane
 internal import Glibc
 internal import Sockets
@@ -32,6 +33,17 @@ extension Testbed {
   /// The process that runs as the testbed's controller, as it was started last.
   package var controllerProcess: ProcessIdentity? {
     state.members.first { $0.role == "controller" }?.identity
+  }
+
+  /// Writes a new rack file and has the running controller read it. Returns its answer, be it a refusal.
+  package func reload(_ rack: RackFile) throws -> ControlAnswer {
+    try TestbedFolder.write(rack.text, to: "\(folder)/rack.toml")
+    return try ControlClient(socket: controlSocket).exchange(ControlRequest(.reload))
+  }
+
+  /// The rack file as it is.
+  package func rackFile() throws(ConfigurationError) -> RackFile {
+    try RackFile(file: "\(folder)/rack.toml")
   }
 
   /// Ends the controller and starts another one, which goes on with the directory that is running.

@@ -41,26 +41,43 @@ struct ControllerArguments: ParsableArguments {
     })
   var logLevel = Logger.Level.info
 
+  /// What the rack file says, and the command line instead.
+  private func options(
+    _ change: (inout RackFile) -> Void
+  ) throws(ConfigurationError) -> ControllerOptions {
+    var file = try RackFile(file: config)
+    change(&file)
+    if let socket { file.socket = socket }
+    if let state { file.stateFile = state }
+    var options = ControllerOptions(file)
+    if noReplication { options.policy.automatic = false }
+    options.detachesOnExit = detachOnExit
+    options.replacesProgram = replaceProgram
+    return options
+  }
+
   /// Runs a controller until a signal ends it. `change`: of what the rack file says.
   /// `isDryRun`: packets are counted only.
   func run(
-    command: String, isDryRun: Bool = false, _ change: (inout RackFile) -> Void = { _ in }
+    command: String, isDryRun: Bool = false,
+    _ change: @escaping (inout RackFile) -> Void = { _ in }
   ) throws {
     LoggingSystem.bootstrap { LogOutput.handler(label: $0) }
     var log = Logger(label: "controller")
     log.logLevel = logLevel
     do {
-      var file = try RackFile(file: config)
-      change(&file)
-      var options = ControllerOptions(file)
-      if let socket { options.socket = socket }
-      if let state { options.stateFile = state }
-      if noReplication { options.policy.automatic = false }
-      options.detachesOnExit = detachOnExit
-      options.replacesProgram = replaceProgram
+      var options = try self.options(change)
       options.isDryRun = isDryRun
       let name = options.name
-      try Controller.run(options, log: log) { serving in
+      let readOptions = { () throws(ReloadRefusal) -> ControllerOptions in
+        do throws(ConfigurationError) {
+          return try self.options(change)
+        } catch {
+          let lines = error.description.split(separator: "\n")
+          throw ReloadRefusal(lines.map { .init(text: String($0)) })
+        }
+      }
+      try Controller.run(options, log: log, readOptions: readOptions) { serving in
         guard !serving.isDryRun else {
           print(
             "rack \(name) is watched at \(serving.rack): a dry run, packets are counted only, "

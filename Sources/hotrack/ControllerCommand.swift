@@ -21,7 +21,8 @@ struct ControllerCommand: ParsableCommand {
       The data plane (program, directory, links to the interfaces) is kept in \
       /sys/fs/bpf/hotrack/RACK and goes on without a controller, whatever has ended it. The next \
       controller of the rack goes on with it, of the same version or of another one, without losing \
-      a packet. `hotrack detach RACK` takes it away.
+      a packet. `hotrack detach RACK` takes it away. SIGHUP, or `hotrack reload`, has the controller \
+      read its rack file again.
 
       Needs root, or the capabilities CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON.
 
@@ -54,6 +55,7 @@ extension ControllerOptions {
       }
     if let buckets = file.buckets { self.buckets = buckets }
     if let window = file.window { self.window = UInt32(window) }
+    settings = file.settings.map { RackSetting(path: $0.path, value: $0.value) }
     policy.apply(file.policy)
     times.apply(file.policy)
   }

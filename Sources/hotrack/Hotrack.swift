@@ -15,6 +15,7 @@ struct Hotrack: AsyncParsableCommand {
       AttachCommand.self,
       ConfigCommand.self,
       DetachCommand.self,
+      ReloadCommand.self,
       StatusCommand.self,
       KeysCommand.self,
       ServersCommand.self,

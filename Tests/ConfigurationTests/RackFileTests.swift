@@ -281,4 +281,21 @@ private let good = """
   @Test func `A folder is not a file`() {
     #expect(throws: ConfigurationError.self) { try RackFile(file: "/tmp") }
   }
+
+  @Test func everyValueHasThePathOfItsKey() throws {
+    var policy = PolicySettings()
+    policy.choice = .roundRobin
+    let file = RackFile(
+      name: "demo", address: IPv4Address(rawValue: 0x0a00_0001), interfaces: ["a", "b"],
+      policy: policy,
+      servers: [
+        .init(
+          number: 7, address: IPv4Address(rawValue: 0x0a00_0002), port: 1, interface: "a", mac: nil)
+      ])
+    let settings = Dictionary(uniqueKeysWithValues: file.settings.map { ($0.path, $0.value) })
+    #expect(settings["rack.name"] == "\"demo\"" && settings["policy.choice"] == "\"round-robin\"")
+    #expect(settings["directory.interfaces"] == "[\"a\", \"b\"]")
+    #expect(settings["server 7.number"] == "7" && settings["server 7.port"] == "1")
+    #expect(settings["server 7.mac"] == nil && settings["policy.promotion"] == nil)
+  }
 }

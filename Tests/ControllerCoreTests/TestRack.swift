@@ -173,6 +173,7 @@ final class TestRack {
   func replaceController(faults: ControllerFaults = []) {
     effectsLeft = nil
     graces = []
+    configuration.servers = core.configuration.servers
     configuration.members = core.members
     configuration.serviceOrders = core.serviceOrders
     core = ControllerCore(configuration)

@@ -15,6 +15,8 @@ final class FakePlane: DirectoryPlane {
   let memory = DirectoryMemory(buckets: 64)
   let samples = Mutex<[SampleRecord]>([])
   let graces = Mutex(0)
+  /// Interfaces that a reload has attached.
+  let attached = Mutex<[String]>([])
 
   func entryCounts(_ entries: [UInt32]) -> [(reads: UInt64, writes: UInt64)] {
     entries.map { _ in (0, 0) }
@@ -45,6 +47,16 @@ final class FakePlane: DirectoryPlane {
   func attachModes() -> [(interface: String, mode: AttachMode?)] {
     [("s0", .native), ("s1", .generic), ("s2", nil)]
   }
+
+  func attach(interface name: String) throws(DataPlaneError) -> AttachMode {
+    if name == "none" { throw .noSuchInterface(name) }
+    attached.withLock { $0.append(name) }
+    return .native
+  }
+
+  func detach(interface name: String) throws(DataPlaneError) {
+    attached.withLock { $0.removeAll { $0 == name } }
+  }
 }
 
 /// A controller's loop on a thread of its own, on loopback and plain memory.
@@ -53,6 +65,8 @@ final class TestController {
   let scratch: Scratch
   let controlEndpoint: Endpoint
   let socket: String
+  /// What it was started with.
+  let options: ControllerOptions
   private let stop: WakeUp
   private let thread: BackgroundThread
   private let failure: Failure
@@ -63,7 +77,9 @@ final class TestController {
 
   /// `change` sets what differs from the usual policy and times.
   init(
-    servers: [UInt8: Endpoint], change: (inout ControllerOptions) -> Void = { _ in }
+    servers: [UInt8: Endpoint], change: (inout ControllerOptions) -> Void = { _ in },
+    reload: WakeUp? = nil,
+    readOptions: (@Sendable () throws(ReloadRefusal) -> ControllerOptions)? = nil
   ) throws {
     scratch = try Scratch()
     socket = scratch["socket"]
@@ -79,6 +95,7 @@ final class TestController {
       })
     options.times.probe = 20_000_000
     change(&options)
+    self.options = options
     let (plane, stop, failure) = (plane, stop, failure)
     let started = DispatchSemaphore(value: 0)
     thread = try BackgroundThread(name: "controller") { [options] in
@@ -87,7 +104,8 @@ final class TestController {
         let core = ControllerCore(options.core(epoch: 3, places: try options.serverPlaces()))
         let loop = try ControllerLoop(
           options, core: core, plane: plane, socket: datagrams, listener: listener, stop: stop,
-          log: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }, onServing: {})
+          reload: reload, log: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }, onServing: {})
+        loop.readOptions = readOptions
         try loop.begin()
         started.signal()
         try loop.run()

@@ -95,7 +95,7 @@ struct ControllerChangeTests {
   /// The whole measurement, small: it fails if a packet or an outcome is lost, or the history is
   /// not linearizable. Once more if it does, since it runs beside all other tests, and a process that
   /// gets no processor for long enough loses what comes meanwhile; what it printed is shown.
-  @Test func `No packet is lost while controllers come and go under load`() throws {
+  @Test func `No packet is lost while controllers come, go and reload under load`() throws {
     let path = NSTemporaryDirectory() + "hotrack-restart-\(getpid())"
     defer { unlink(path) }
     var report = ""
@@ -105,7 +105,7 @@ struct ControllerChangeTests {
       let bench = try ChildProcess.start(
         [
           TestbedTests.hotrack, "bench", "restart", "--rate", "2000", "--seconds", "6",
-          "--changes", "4", "--servers", "3",
+          "--changes", "4", "--reloads", "6", "--servers", "3",
         ], output: output)
       if bench.wait(seconds: 180) == 0 { return }
       report = try String(contentsOfFile: path, encoding: .utf8)

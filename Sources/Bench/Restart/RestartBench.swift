@@ -11,7 +11,8 @@ internal import Wire
 internal import Workload
 
 /// Replaces the controller of a rack under load, again and again, by crash and by upgrade, in the
-/// middle of transitions, and counts what became of every packet and every operation.
+/// middle of transitions, and has it reload rack files; and counts what became of every packet and
+/// every operation.
 public struct RestartBench {
   private let plan: RestartPlan
   private let interruption: Interruption
@@ -20,27 +21,49 @@ public struct RestartBench {
     (self.plan, self.interruption) = (plan, interruption)
   }
 
-  /// One load without changes, then one with them. Throws `TestbedError`, `LoadError`,
+  /// One load without changes, then one with them, then one with reloads. Throws `TestbedError`, `LoadError`,
   /// `SocketError` or `ControlClientError`.
   public func run(progress: (String) -> Void = { _ in }) throws -> RestartResult {
     try BenchTestbed.with(plan.file, interruption: interruption, progress: progress) { bed in
       var random = RandomSource(seed: plan.seed)
       var changes: [RestartResult.Change] = []
-      let quiet = try part("one controller", on: &bed, changes: 0, &changes, &random, progress)
+      var reloads: [RestartResult.Reload] = []
+      let quiet = try part("one controller", on: &bed, changes: 0, &random, progress) { _, _ in }
       let busy = try part(
-        "\(plan.changes) changes", on: &bed, changes: plan.changes, &changes, &random, progress)
-      return RestartResult(parts: [quiet, busy], changes: changes)
+        "\(plan.changes) changes", on: &bed, changes: plan.changes, &random, progress
+      ) { bed, random in
+        changes.append(try change(&bed, changes.count, &random))
+      }
+      var files = RackReloads()
+      let reloading = try part(
+        "\(plan.reloads) reloads", on: &bed, changes: plan.reloads, &random, progress
+      ) { bed, _ in
+        reloads.append(try files.reload(&bed, interruption))
+      }
+      return RestartResult(
+        parts: [quiet, busy, reloading], changes: changes, reloads: reloads)
     }
   }
 
+  private func change(
+    _ bed: inout Testbed, _ done: Int, _ random: inout RandomSource
+  ) throws -> RestartResult.Change {
+    // What it has just accepted is under way when it is told to go.
+    for _ in 0..<4 { forceTransition(bed, "changes-", &random) }
+    let kind = done % 2 == 0 ? ControllerChange.crash : .upgrade
+    let time = try bed.changeController(kind, interruption)
+    let totals = try bed.ask(.status).status?.totals
+    return RestartResult.Change(
+      kind: kind, milliseconds: Double(time) / 1e6, resumed: totals?.resumed ?? 0)
+  }
+
   private func part(
-    _ name: String, on bed: inout Testbed, changes count: Int,
-    _ changes: inout [RestartResult.Change], _ random: inout RandomSource,
-    _ progress: (String) -> Void
+    _ name: String, on bed: inout Testbed, changes count: Int, _ random: inout RandomSource,
+    _ progress: (String) -> Void, change: (inout Testbed, inout RandomSource) throws -> Void
   ) throws -> RestartResult.Part {
     let before = try PacketCounts(of: bed)
-    // The second part does not begin with what the first has left.
-    let prefix = count == 0 ? "quiet-" : "busy-"
+    // A part does not begin with what the one before has left.
+    let prefix = name.split(separator: " ").last.map { "\($0)-" } ?? ""
     let recorders = try Recorders(plan, on: bed, prefix: prefix, seed: random.next())
     defer { recorders.stop() }
     let start = MonotonicClock.now
@@ -53,14 +76,7 @@ public struct RestartBench {
       progress("\(name), \((MonotonicClock.now - start) / 1_000_000_000) s")
       guard made < count, MonotonicClock.now > start + UInt64(made + 1) * interval else { continue }
       made += 1
-      // What it has just accepted is under way when it is told to go.
-      for _ in 0..<4 { forceTransition(bed, prefix, &random) }
-      let kind = made % 2 == 1 ? ControllerChange.crash : .upgrade
-      let time = try bed.changeController(kind, interruption)
-      let totals = try bed.ask(.status).status?.totals
-      changes.append(
-        RestartResult.Change(
-          kind: kind, milliseconds: Double(time) / 1e6, resumed: totals?.resumed ?? 0))
+      try change(&bed, &random)
     }
     let reports = try recorders.reports()
     progress("checking")

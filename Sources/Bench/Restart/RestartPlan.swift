@@ -13,6 +13,8 @@ public struct RestartPlan: Sendable {
   public var seconds = 30.0
   /// Controllers that replace another one: crashes and upgrades take turns.
   public var changes = 10
+  /// Times that a running controller reads another rack file (`RackReloads`).
+  public var reloads = 12
   public var keys = 64
   public var zipf = 0.9
   public var readShare = 0.75

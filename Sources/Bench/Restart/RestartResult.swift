@@ -43,8 +43,24 @@ public struct RestartResult: Sendable, Encodable {
     public var resumed: Int
   }
 
+  /// A rack file that a running controller was told to read.
+  public struct Reload: Sendable, Encodable {
+    /// What was new in it.
+    public var what: String
+    /// Until the controller answered.
+    public var milliseconds: Double
+    /// Until the servers were as it says.
+    public var secondsUntilSettled: Double
+
+    enum CodingKeys: String, CodingKey {
+      case what, milliseconds
+      case secondsUntilSettled = "seconds_until_settled"
+    }
+  }
+
   public var parts: [Part]
   public var changes: [Change]
+  public var reloads: [Reload]
 
   /// What does not hold, in words.
   public var shortcomings: [String] {
@@ -98,6 +114,17 @@ public struct RestartResult: Sendable, Encodable {
           String(some.reduce(0) { $0 + $1.resumed }),
         ]
       })
-    return [loads, packets, kinds]
+    let files = MarkdownTable(
+      [.words("reload"), "times", "answered after, ms (longest)", "settled after, s (longest)"],
+      rows: RackReloads.steps.map(\.rawValue).compactMap { what in
+        let some = reloads.filter { $0.what == what }
+        guard !some.isEmpty else { return nil }
+        return [
+          what, String(some.count),
+          String(format: "%.1f", some.map(\.milliseconds).max() ?? 0),
+          String(format: "%.2f", some.map(\.secondsUntilSettled).max() ?? 0),
+        ]
+      })
+    return [loads, packets, kinds, files]
   }
 }
