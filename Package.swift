@@ -91,6 +91,7 @@ let package = Package(
     // Shells: the cores on sockets, clocks and maps.
     module("SegmentLog", uses: ["CXXHash"]),
     module("Sockets", uses: ["CSockets"]),
+    module("HostNetwork", uses: ["CSockets"]),
     module("Capture", uses: ["CPcap"]),
     module(
       "DataPlane", uses: ["CBPF", "CHotrack", "Directory", "Wire"], plugins: ["CompileBPF"]),
@@ -102,7 +103,10 @@ let package = Package(
       uses: ["DurableStore", "RocksDB", "ServerCore", "Sockets", "Storage", "Wire", log]),
     module(
       "Controller",
-      uses: ["ControllerCore", "DataPlane", "Directory", "Sockets", "TextTables", "Wire", log]),
+      uses: [
+        "ControllerCore", "DataPlane", "Directory", "HostNetwork", "Sockets", "TextTables", "Wire",
+        log,
+      ]),
     module(
       "StoreFrames", uses: [.product(name: "NIOCore", package: "swift-nio")]),
     module(
@@ -207,6 +211,7 @@ let package = Package(
       ],
       swiftSettings: swiftSettings, plugins: ["CompileBPF"]),
     tests("Sockets"),
+    tests("HostNetwork", uses: ["Sockets"]),
     tests("RocksDB"),
     tests("DurableStore", uses: ["RocksDB", "ServerCore", "Storage", "Wire"]),
     tests("HotrackClient", uses: ["ClientCore", "ScriptedRack", "Sockets", "Wire"]),
@@ -214,7 +219,8 @@ let package = Package(
     tests(
       "Controller",
       uses: [
-        "ControllerCore", "DataPlane", "Directory", "Server", "Sockets", "TextTables", "Wire", log,
+        "ControllerCore", "DataPlane", "Directory", "HostNetwork", "Server", "Sockets",
+        "TextTables", "Wire", log,
       ]),
     tests("Telemetry", uses: ["Controller", "ControllerCore", "Sockets"]),
     tests("TopView", uses: ["Controller", "ControllerCore"]),

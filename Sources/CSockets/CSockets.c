@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <linux/if.h>
 #include <linux/if_tun.h>
+#include <linux/netlink.h>
 #include <netinet/in.h>
 #include <netinet/udp.h>
 #include <sched.h>
@@ -94,6 +95,20 @@ int csockets_tap_create(const char *name) {
     return -1;
   strncpy(request.ifr_name, name, sizeof request.ifr_name - 1);
   if (ioctl(descriptor, TUNSETIFF, &request) == 0)
+    return descriptor;
+  code = errno;
+  close(descriptor);
+  errno = code;
+  return -1;
+}
+
+int csockets_netlink_open(uint32_t groups) {
+  struct sockaddr_nl address = {.nl_family = AF_NETLINK, .nl_groups = groups};
+  int descriptor = socket(AF_NETLINK, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, NETLINK_ROUTE), code;
+
+  if (descriptor < 0)
+    return -1;
+  if (bind(descriptor, (struct sockaddr *)&address, sizeof address) == 0)
     return descriptor;
   code = errno;
   close(descriptor);

@@ -98,7 +98,7 @@ extension RackFile {
     # port = 18516
     # The interface of this host that leads to it, one of directory.interfaces (it may be left out if
     # there is only one), and the Ethernet address of the server, or of the router before it. Without
-    # it, what the kernel's neighbour table has for its address.
+    # it, what the kernel's neighbour table has for its address or its router's, whenever that changes.
     interface = "eth1"
     mac = "02:00:00:00:01:01"
 

@@ -23,6 +23,9 @@ public enum Controller {
     public var isDryRun = false
   }
 
+  /// How long the kernel gets to find servers whose MAC address is not given. Milliseconds.
+  private static let startPatience = 500
+
   /// Runs a controller on the calling thread and in its network namespace, until the process gets
   /// SIGTERM or SIGINT. Then the control socket is removed; the data plane stays and goes on, unless
   /// the options say otherwise.
@@ -37,7 +40,9 @@ public enum Controller {
   ) throws {
     try options.check()
     for interface in options.interfaces { _ = try interfaceIndex(interface) }
-    let places = try options.serverPlaces()
+    let neighbours = try NeighbourWatch()
+    try neighbours.watch(options, patience: startPatience)
+    let places = try options.serverPlaces(neighbours)
     if options.isDryRun { return try DryRun.run(options, places, log: log, onServing: onServing) }
     let pins = try PinDirectory(rack: options.name)
     let epochFile = try EpochFile(path: options.stateFile)
@@ -57,6 +62,7 @@ public enum Controller {
       try options.check(found, lastEpoch: state.epoch)
       try epochFile.raise(to: found.epoch)
       configuration.begin(epoch: found.epoch)
+      configuration.keepPlaces(found)
       configuration.members = state.members
       configuration.serviceOrders = state.serviceOrders
       // Words count with the window that they were begun with.
@@ -71,7 +77,8 @@ public enum Controller {
     let epoch = configuration.epoch
     let loop = try ControllerLoop(
       options, core: ControllerCore(configuration), plane: plane, socket: socket,
-      listener: listener, stop: signals.stop, reload: hangUp.reload, log: log,
+      listener: listener, stop: signals.stop, reload: hangUp.reload,
+      neighbours: neighbours, log: log,
       onServing: {
         onServing(
           Serving(
@@ -107,6 +114,16 @@ public enum Controller {
         "stopping; the data plane goes on. Take it away with `hotrack detach \(options.name)`")
     }
     withExtendedLifetime((epochFile, listener, signals, hangUp, pins)) {}
+  }
+}
+
+extension ControllerConfiguration {
+  /// Where nobody knows yet where to send, it is as it was.
+  fileprivate mutating func keepPlaces(_ found: DirectoryContents) {
+    for (number, place) in servers where place.mac.allSatisfy({ $0 == 0 }) {
+      let known = found.servers[Int(number)]
+      if known.address == place.address { servers[number]?.mac = known.mac }
+    }
   }
 }
 

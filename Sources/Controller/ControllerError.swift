@@ -6,8 +6,6 @@ public enum ControllerError: Error, Equatable, Sendable, CustomStringConvertible
   case options(String)
   /// An interface of the rack does not exist in this network namespace.
   case noSuchInterface(String)
-  /// The kernel does not know the MAC address of a server.
-  case unknownMAC(server: UInt8, address: String, interface: String)
   /// The state file cannot be read or written.
   case stateFile(path: String, doing: String, code: Int32)
   /// The state file is not one that a controller wrote.
@@ -36,11 +34,6 @@ public enum ControllerError: Error, Equatable, Sendable, CustomStringConvertible
       what
     case .noSuchInterface(let name):
       "there is no interface \(name) in this network namespace: `ip link` lists those there are"
-    case .unknownMAC(let server, let address, let interface):
-      """
-      the MAC address of server \(server) (\(address)) is not known: give it in the configuration, \
-      or let the kernel learn it with `ping -c 1 -I \(interface) \(address)`
-      """
     case .stateFile(let path, let doing, let code):
       """
       cannot \(doing) the state file \(path) (\(Self.text(code))): it keeps the epoch over \

@@ -15,6 +15,8 @@ package final class ControllerLoop {
   private static let drainIntervals: ClosedRange<UInt64> = 1_000_000...5_000_000
   /// A drain with more samples than this makes the next one come sooner.
   private static let samplesMany = 32
+  /// Between two looks at who does not answer. Nanoseconds.
+  private static let careInterval: UInt64 = 100_000_000
   /// Datagrams taken before the clock is looked at again.
   private static let batchesPerPass = 4
 
@@ -23,7 +25,8 @@ package final class ControllerLoop {
     static let grace: UInt64 = 1
     static let stop: UInt64 = 2
     static let reload: UInt64 = 3
-    static let control: UInt64 = 4
+    static let neighbours: UInt64 = 4
+    static let control: UInt64 = 5
   }
 
   var options: ControllerOptions
@@ -60,6 +63,9 @@ package final class ControllerLoop {
   /// Reads the rack file again; throws what is wrong with it. nil: there is none.
   package var readOptions: (() throws(ReloadRefusal) -> ControllerOptions)?
   private let reloadSignal: WakeUp?
+  /// nil: every server's MAC address is given.
+  let neighbours: NeighbourWatch?
+  private var nextCare: UInt64 = 0
   private var recordedMembers: [RackMember] = []
   private var recordedOrders: [ServiceOrder] = []
   /// Why it cannot go on.
@@ -70,7 +76,7 @@ package final class ControllerLoop {
   package init(
     _ options: ControllerOptions, core: ControllerCore, plane: any DirectoryPlane,
     socket: UDPSocket, listener: ControlListener, stop: WakeUp, reload: WakeUp? = nil,
-    log: Logger, onServing: @escaping () -> Void
+    neighbours: NeighbourWatch? = nil, log: Logger, onServing: @escaping () -> Void
   ) throws(SocketError) {
     self.options = options
     self.core = core
@@ -79,6 +85,7 @@ package final class ControllerLoop {
     self.stop = stop
     self.log = log
     reloadSignal = reload
+    self.neighbours = neighbours
     self.onServing = onServing
     recordedMembers = core.members
     recordedOrders = core.serviceOrders
@@ -92,6 +99,7 @@ package final class ControllerLoop {
     try poll.add(grace.finished.descriptor, token: Token.grace)
     try poll.add(stop.descriptor, token: Token.stop)
     if let reload { try poll.add(reload.descriptor, token: Token.reload) }
+    if let neighbours { try poll.add(neighbours.descriptor, token: Token.neighbours) }
     control.answer = { [unowned self] in answer($0) }
     knowServers()
   }
@@ -148,6 +156,8 @@ package final class ControllerLoop {
     case Token.reload:
       reloadSignal?.clear()
       _ = reloadAnswer()
+    case Token.neighbours:
+      try takeNeighbourChanges()
     default:
       control.handle(token, readiness)
     }
@@ -208,6 +218,9 @@ package final class ControllerLoop {
       rates.add(plane.steeredCounts(), at: now)
     }
     try handle(.tick(now: now, entries: readings, nextVersion: plane.memory.nextVersion))
+    guard let neighbours, now >= nextCare else { return }
+    nextCare = now + Self.careInterval
+    neighbours.care(now, silent: Set(core.silentServers(for: NeighbourWatch.silence)))
   }
 
   // MARK: Effects

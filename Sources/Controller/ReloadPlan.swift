@@ -23,7 +23,9 @@ struct ReloadPlan {
     attached = new.interfaces.filter { !old.interfaces.contains($0) }
     detached = old.interfaces.filter { !new.interfaces.contains($0) }
     for server in new.servers {
-      let before = old.servers.first { $0.number == server.number && $0.endpoint == server.endpoint }
+      let before = old.servers.first {
+        $0.number == server.number && $0.endpoint == server.endpoint
+      }
       switch (before?.isDrained ?? false, server.isDrained) {
       case (false, true): change.drained.insert(server.number)
       case (true, false): change.added.insert(server.number)
@@ -79,8 +81,7 @@ struct ReloadPlan {
   }
 
   private static func text(_ mac: [UInt8]?) -> String {
-    guard let mac else { return "as the kernel's neighbour table has it" }
-    return mac.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined(separator: ":")
+    mac.map(textOfMAC) ?? "as the kernel's neighbour table has it"
   }
 
   // MARK: What cannot be
@@ -111,7 +112,8 @@ struct ReloadPlan {
   ) -> ControlReload.Item {
     switch refusal {
     case .notReady:
-      .init(text: "the rack has not begun to take requests: ask again when `hotrack status` says so")
+      .init(
+        text: "the rack has not begun to take requests: ask again when `hotrack status` says so")
     case .noServerLeft:
       .init(
         path: "server",
@@ -128,6 +130,9 @@ struct ReloadPlan {
 }
 
 extension ControllerLoop {
+  /// How long the kernel gets to find new servers; meanwhile nothing else is done. Milliseconds.
+  private static let reloadPatience = 20
+
   /// Reads the rack file again and has the rack be as it says: all of it, or, if anything stands in
   /// the way, nothing.
   func reloadAnswer() -> ControlAnswer {
@@ -160,13 +165,20 @@ extension ControllerLoop {
     let new = try readOptions()
     let plan: ReloadPlan
     do throws(ControllerError) {
-      plan = ReloadPlan(from: options, to: new, places: try new.serverPlaces(), core: core)
+      try neighbours?.watch(new, patience: Self.reloadPatience)
+      plan = ReloadPlan(
+        from: options, to: new, places: try new.serverPlaces(neighbours), core: core)
     } catch {
       throw ReloadRefusal([.init(text: "\(error)")])
     }
-    guard plan.problems.isEmpty else { throw ReloadRefusal(plan.problems) }
-    // What may yet fail comes first, and is undone.
-    try attach(plan.attached)
+    do throws(ReloadRefusal) {
+      guard plan.problems.isEmpty else { throw ReloadRefusal(plan.problems) }
+      // What may yet fail comes first, and is undone.
+      try attach(plan.attached)
+    } catch {
+      try? neighbours?.watch(options, patience: 0)
+      throw error
+    }
     options = new
     knowServers()
     do throws(SocketError) {

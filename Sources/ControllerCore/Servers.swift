@@ -237,6 +237,11 @@ extension ControllerCore {
     servers[index].roundTrip = old - old / 8 + new / 8
   }
 
+  /// Servers that a probe has waited for so long without an answer, ascending. Nanoseconds.
+  public func silentServers(for time: UInt64) -> [UInt8] {
+    servers.filter { $0.probeSent.map { now > $0.time + time } ?? false }.map(\.number)
+  }
+
   mutating func admit(_ index: Int) {
     var header = header(.admit, to: servers[index].number, generation: generation)
     header.sequence = newSequence()

@@ -6,7 +6,8 @@ import Testbed
 struct BenchRestartCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "restart",
-    abstract: "Replace a rack's controller and reload its rack file under load, count what is lost.",
+    abstract:
+      "Replace a rack's controller and reload its rack file under load, count what is lost.",
     discussion: """
       Brings up a rack in network namespaces, and has clients record what they ask and are told, \
       while keys are promoted and demoted by force. In the second part the controller is killed \

@@ -205,7 +205,8 @@ struct ReconfigurationTests {
     rack.serve()
     for number in 0..<6 {
       rack.handle(
-        .command(.promote(keyHash: hash(homeOf: number % 3, of: 3, number: UInt64(number) + 1), key: [1])))
+        .command(
+          .promote(keyHash: hash(homeOf: number % 3, of: 3, number: UInt64(number) + 1), key: [1])))
     }
     rack.settle()
     var change = change(rack)

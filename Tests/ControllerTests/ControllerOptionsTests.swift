@@ -42,27 +42,6 @@ struct ControllerOptionsTests {
     #expect(throws: ControllerError.noSuchInterface("ht-no-such")) { try options.serverPlaces() }
   }
 
-  @Test("A MAC address comes from the kernel's table of neighbours, if it is complete")
-  func neighbours() throws {
-    let table = NeighbourTable(
-      text: """
-        IP address       HW type     Flags       HW address            Mask     Device
-        10.0.0.2         0x1         0x2         02:00:00:0a:00:ff     *        rack-s0
-        10.0.0.3         0x1         0x0         00:00:00:00:00:00     *        rack-s1
-        10.0.0.22        0x1         0x6         02:00:00:00:00:22     *        rack-s0
-        """)
-    func mac(_ address: String, _ interface: String) throws -> [UInt8]? {
-      table.mac(of: try #require(IPv4Address(address)), behind: interface)
-    }
-    #expect(try mac("10.0.0.2", "rack-s0") == [2, 0, 0, 0x0a, 0, 0xff])
-    #expect(try mac("10.0.0.22", "rack-s0") == [2, 0, 0, 0, 0, 0x22])
-    #expect(try mac("10.0.0.2", "rack-s1") == nil)
-    #expect(try mac("10.0.0.3", "rack-s1") == nil)
-    #expect(try mac("10.0.0.4", "rack-s0") == nil)
-    let unknown = ControllerError.unknownMAC(server: 4, address: "10.0.0.4", interface: "rack-s0")
-    #expect(unknown.description.contains("ping -c 1 -I rack-s0 10.0.0.4"))
-  }
-
   @Test("Rates are those of the last second")
   func rates() {
     var window = RateWindow()

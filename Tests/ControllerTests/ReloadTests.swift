@@ -96,7 +96,8 @@ struct ReloadTests {
       options.settings[1].value = "2"
       options.settings.append(.init(path: "directory.interfaces", value: "[\"lo\", \"lo2\"]"))
       options.interfaces = ["lo", "lo2"]
-      options.servers.append(.init(number: 2, endpoint: third, interface: "lo", mac: [0, 0, 0, 0, 0, 0]))
+      options.servers.append(
+        .init(number: 2, endpoint: third, interface: "lo", mac: [0, 0, 0, 0, 0, 0]))
     }
     let answer = try reload(controller)
     #expect(answer.ok)
@@ -111,7 +112,8 @@ struct ReloadTests {
     #expect(try controller.servers().last?.address == third.description)
     // And back: first drained, then removed.
     file.change { $0.servers[2].isDrained = true }
-    #expect(try reload(controller).reload?.changes.map(\.line) == ["server 2.drained: false → true"])
+    #expect(
+      try reload(controller).reload?.changes.map(\.line) == ["server 2.drained: false → true"])
     #expect(try eventually { try controller.servers().last?.phase == .drained })
     file.change {
       $0.servers.removeLast()

@@ -104,7 +104,8 @@ final class TestController {
         let core = ControllerCore(options.core(epoch: 3, places: try options.serverPlaces()))
         let loop = try ControllerLoop(
           options, core: core, plane: plane, socket: datagrams, listener: listener, stop: stop,
-          reload: reload, log: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }, onServing: {})
+          reload: reload, log: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() },
+          onServing: {})
         loop.readOptions = readOptions
         try loop.begin()
         started.signal()

@@ -42,7 +42,8 @@ struct RackReloads {
     let begin = MonotonicClock.now
     let answer = try bed.reload(file)
     guard answer.ok else {
-      throw TestbedError.run("the controller refuses a rack file (\(step.rawValue)): \(answer.error ?? "")")
+      throw TestbedError.run(
+        "the controller refuses a rack file (\(step.rawValue)): \(answer.error ?? "")")
     }
     let answered = MonotonicClock.now
     try wait(bed, step, file, interruption)

@@ -66,6 +66,10 @@ int csockets_event_create(void);
  * time. It goes away with the descriptor, which is non-blocking and closed on exec. */
 int csockets_tap_create(const char *name);
 
+/* A socket of rtnetlink in the thread's network namespace, which also gets what is told to these
+ * groups (RTMGRP_...; 0: none). Non-blocking, closed on exec. */
+int csockets_netlink_open(uint32_t groups);
+
 /* setns(2) with CLONE_NEWNET: moves the calling thread, and no other. */
 int csockets_enter_network_namespace(int descriptor);
 
