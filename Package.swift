@@ -124,6 +124,9 @@ let package = Package(
     module("LoadGenerator", uses: ["Workload", "ClientCore", "Wire", "Sockets", histogram]),
     module("Configuration", uses: ["Sockets", toml]),
     module(
+      "Doctor",
+      uses: ["CSockets", "Configuration", "Controller", "DataPlane", "HostNetwork", "Sockets"]),
+    module(
       "Testbed",
       uses: [
         "CBPF", "CHotrack", "Configuration", "Controller", "ControllerCore", "DataPlane",
@@ -150,7 +153,7 @@ let package = Package(
       name: "hotrack",
       dependencies: [
         "Bench", "Capture", "Configuration", "Controller", "ControllerCore", "DataPlane", "Demo",
-        "Directory", "HotrackClient",
+        "Directory", "Doctor", "HotrackClient",
         "Linearizability", "LoadGenerator", "Observe", "Server", "Simulation", "Sockets", "Testbed",
         "Telemetry", "TextTables", "TopView", "Wire",
         "Workload", "Paxos", "StoreBench", "StoreClient", "StoreNode", "StoreProtocol",
@@ -234,7 +237,9 @@ let package = Package(
     tests("Configuration", uses: ["Sockets"]),
     tests(
       "Testbed",
-      uses: ["Configuration", "Controller", "ControllerCore", "DataPlane", "Linearizability"]),
+      uses: [
+        "Configuration", "Controller", "ControllerCore", "DataPlane", "Linearizability", "Sockets",
+      ]),
     tests("Demo", uses: ["LoadGenerator"]),
     tests("FuzzTargets"),
     tests(

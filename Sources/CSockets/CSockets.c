@@ -4,9 +4,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/ethtool.h>
 #include <linux/if.h>
 #include <linux/if_tun.h>
 #include <linux/netlink.h>
+#include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/udp.h>
 #include <sched.h>
@@ -102,9 +104,11 @@ int csockets_tap_create(const char *name) {
   return -1;
 }
 
-int csockets_netlink_open(uint32_t groups) {
+int csockets_netlink_open(int is_generic, uint32_t groups) {
   struct sockaddr_nl address = {.nl_family = AF_NETLINK, .nl_groups = groups};
-  int descriptor = socket(AF_NETLINK, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, NETLINK_ROUTE), code;
+  int descriptor = socket(AF_NETLINK, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC,
+                          is_generic ? NETLINK_GENERIC : NETLINK_ROUTE);
+  int code;
 
   if (descriptor < 0)
     return -1;
@@ -115,6 +119,50 @@ int csockets_netlink_open(uint32_t groups) {
   errno = code;
   return -1;
 }
+
+static int ethtool(const char *interface, void *data) {
+  struct ifreq request = {.ifr_data = data};
+  int descriptor = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), result, code;
+
+  if (descriptor < 0)
+    return -1;
+  strncpy(request.ifr_name, interface, sizeof request.ifr_name - 1);
+  result = ioctl(descriptor, SIOCETHTOOL, &request);
+  code = errno;
+  close(descriptor);
+  errno = code;
+  return result;
+}
+
+int csockets_driver(const char *interface, char driver[32]) {
+  struct ethtool_drvinfo information = {.cmd = ETHTOOL_GDRVINFO};
+
+  if (ethtool(interface, &information))
+    return -1;
+  memcpy(driver, information.driver, 32);
+  driver[31] = 0;
+  return 0;
+}
+
+int csockets_checksums(const char *interface, uint32_t *are_computed) {
+  struct ethtool_value value = {.cmd = ETHTOOL_GTXCSUM};
+
+  if (ethtool(interface, &value))
+    return -1;
+  *are_computed = value.data;
+  return 0;
+}
+
+int csockets_features(const char *interface, uint32_t *flags) {
+  struct ethtool_value value = {.cmd = ETHTOOL_GFLAGS};
+
+  if (ethtool(interface, &value))
+    return -1;
+  *flags = value.data;
+  return 0;
+}
+
+_Static_assert(CSOCKETS_STRIPS_VLAN_TAGS == ETH_FLAG_RXVLAN, "a flag of ethtool");
 
 int csockets_enter_network_namespace(int descriptor) {
   return setns(descriptor, CLONE_NEWNET);

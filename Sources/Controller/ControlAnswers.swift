@@ -84,7 +84,7 @@ extension ControllerLoop {
 
   private func status() -> ControlStatus {
     let state = core.state
-    return ControlStatus(
+    var status = ControlStatus(
       rack: options.name, address: options.rack.description, process: getpid(),
       uptimeSeconds: Double(MonotonicClock.now - startedAt) / 1e9, epoch: state.epoch,
       generation: state.generation, serving: state.serving, automatic: state.automatic,
@@ -101,6 +101,8 @@ extension ControllerLoop {
         plane.attachModes().map { ($0.interface, $0.mode?.rawValue ?? "detached") },
         uniquingKeysWith: { first, _ in first }),
       totals: state.totals, counters: counters(), packetsByProcessor: plane.packetsByProcessor())
+    status.hashSeed = options.hashSeed
+    return status
   }
 
   /// With what the directory says of it at this moment.

@@ -172,6 +172,8 @@ public struct ControlStatus: Sendable, Equatable, Codable {
   public var quiet: Bool
   /// Requests per second, estimated from samples.
   public var rate: Double
+  /// The seed of the key hash; nil: of a version that does not tell.
+  public var hashSeed: UInt64?
   /// One of so many requests is sampled.
   public var sampleInterval: UInt32
   public var hotKeys: Int

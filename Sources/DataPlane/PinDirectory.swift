@@ -86,7 +86,7 @@ public final class PinDirectory: Sendable {
   /// In no particular order.
   func names() -> [String] { Self.names(in: path) }
 
-  private static func names(in path: String) -> [String] {
+  static func names(in path: String) -> [String] {
     guard let directory = opendir(path) else { return [] }
     defer { closedir(directory) }
     var names: [String] = []

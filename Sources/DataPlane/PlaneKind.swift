@@ -80,7 +80,7 @@ extension PlaneKind {
   }
 
   /// Whether this kernel has tcx.
-  static func isTCAvailable() -> Bool {
+  package static func isTCAvailable() -> Bool {
     var names = utsname()
     uname(&names)
     let release = withUnsafeBytes(of: &names.release) { bytes in

@@ -35,10 +35,17 @@ extension LoadedProgram {
   func run(
     frame: [UInt8], ingress interface: UInt32, linear: Int? = nil
   ) throws(DataPlaneError) -> (action: FrameAction, frame: [UInt8]) {
+    try Self.run(program, frame: frame, ingress: interface, linear: linear)
+  }
+
+  /// As `DataPlane.run`, of the program of this descriptor.
+  static func run(
+    _ program: Int32, frame: [UInt8], ingress interface: UInt32, linear: Int? = nil
+  ) throws(DataPlaneError) -> (action: FrameAction, frame: [UInt8]) {
     var context = xdp_md()
     context.data_end = UInt32(linear ?? frame.count)
     context.ingress_ifindex = interface
-    let (value, output) = try run(frame: frame, context: &context)
+    let (value, output) = try run(program, frame: frame, context: &context)
     return (FrameAction(rawValue: value) ?? .aborted, output)
   }
 
@@ -46,9 +53,16 @@ extension LoadedProgram {
   func runOnTC(
     frame: [UInt8], ingress interface: UInt32
   ) throws(DataPlaneError) -> (action: FrameAction, frame: [UInt8]) {
+    try Self.runOnTC(program, frame: frame, ingress: interface)
+  }
+
+  /// As `runOnTC`, of the program of this descriptor.
+  static func runOnTC(
+    _ program: Int32, frame: [UInt8], ingress interface: UInt32
+  ) throws(DataPlaneError) -> (action: FrameAction, frame: [UInt8]) {
     var context = __sk_buff()
     context.ifindex = interface
-    let (value, output) = try run(frame: frame, context: &context)
+    let (value, output) = try run(program, frame: frame, context: &context)
     let action: FrameAction =
       switch Int32(bitPattern: value) {
       case -1: .pass
@@ -59,8 +73,8 @@ extension LoadedProgram {
     return (action, output)
   }
 
-  private func run<Context>(
-    frame: [UInt8], context: inout Context
+  private static func run<Context>(
+    _ program: Int32, frame: [UInt8], context: inout Context
   ) throws(DataPlaneError) -> (value: UInt32, frame: [UInt8]) {
     var output = [UInt8](repeating: 0, count: frame.count + 64)
     var options = bpf_test_run_opts()

@@ -16,7 +16,7 @@ public final class HostNetwork {
   private let socket: NetlinkSocket
   private var sequence: UInt32 = 0
 
-  public init() throws(HostNetworkError) { socket = try NetlinkSocket(groups: 0) }
+  public init() throws(HostNetworkError) { socket = try NetlinkSocket() }
 
   /// All neighbours, IPv4 and IPv6.
   public func neighbours() throws(HostNetworkError) -> [Neighbour] {
@@ -53,6 +53,27 @@ public final class HostNetwork {
       if error.code == ENODEV || error.code == EINVAL || error.code == ERANGE { return nil }
       throw error
     }
+  }
+
+  /// The interface at the other end of a veth, wherever that is; nil: it has none, or this process may
+  /// not look there.
+  public func peer(of link: Link) -> Link? {
+    guard link.kind == "veth", let index = link.link else { return nil }
+    let request = Link.request(index: index, namespace: link.linkNamespace)
+    return (try? ask(request, doing: "look at an interface"))?.compactMap { Link($0) }.first
+  }
+
+  /// What the driver of an interface can do with XDP programs; nil: the kernel (before 6.3) does not say.
+  public func xdpFeatures(of link: Link) -> XDPFeatures? {
+    guard let generic = try? NetlinkSocket(isGeneric: true) else { return nil }
+    func ask(_ message: NetlinkMessage) -> NetlinkMessage? {
+      guard (try? generic.send(message, doing: "ask for XDP features")) != nil else { return nil }
+      return (try? generic.receive(waiting: true, doing: "ask for XDP features"))?.first
+    }
+    guard let family = ask(XDPFeatures.familyRequest).flatMap(XDPFeatures.family(in:)),
+      let answer = ask(XDPFeatures.request(family: family, interface: link.index))
+    else { return nil }
+    return XDPFeatures(answer, family: family)
   }
 
   /// All interfaces.
@@ -153,8 +174,8 @@ private final class NetlinkSocket {
   private static let patience: Int32 = 5_000
   private var buffer = [UInt8](repeating: 0, count: datagramLengthMax)
 
-  init(groups: UInt32) throws(HostNetworkError) {
-    descriptor = csockets_netlink_open(groups)
+  init(isGeneric: Bool = false, groups: UInt32 = 0) throws(HostNetworkError) {
+    descriptor = csockets_netlink_open(isGeneric ? 1 : 0, groups)
     guard descriptor >= 0 else {
       throw HostNetworkError(doing: "open a socket of rtnetlink", code: errno)
     }
@@ -177,7 +198,7 @@ private final class NetlinkSocket {
     while true {
       let length = recv(descriptor, &buffer, buffer.count, 0)
       if length > 0 { return NetlinkMessage.messages(in: buffer[..<length]) }
-      guard length < 0, errno != EINTR else { continue }
+      if length < 0, errno == EINTR { continue }
       guard errno == EAGAIN || errno == EWOULDBLOCK else {
         throw HostNetworkError(doing: doing, code: errno)
       }

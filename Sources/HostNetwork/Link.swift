@@ -43,6 +43,7 @@ extension Link {
     static let master: UInt16 = 10
     static let information: UInt16 = 18
     static let linkNamespace: UInt16 = 37
+    static let targetNamespace: UInt16 = 46
     static let xdp: UInt16 = 43
     // In `information`.
     static let kind: UInt16 = 1
@@ -91,6 +92,18 @@ extension Link {
   static func request(name: String) -> NetlinkMessage {
     var message = head(flags: NetlinkMessage.Flag.request)
     message.append(attribute: Attribute.name, Array(name.utf8) + [0])
+    return message
+  }
+
+  /// By its index, in the namespace that has this number here (nil: in this one).
+  static func request(index: UInt32, namespace: Int32?) -> NetlinkMessage {
+    var message = head(flags: NetlinkMessage.Flag.request)
+    withUnsafeBytes(of: index) { message.body.replaceSubrange(4..<8, with: $0) }
+    if let namespace {
+      var bytes: [UInt8] = []
+      bytes.append(native: namespace)
+      message.append(attribute: Attribute.targetNamespace, bytes)
+    }
     return message
   }
 

@@ -16,6 +16,8 @@ struct Hotrack: AsyncParsableCommand {
       ConfigCommand.self,
       DetachCommand.self,
       ReloadCommand.self,
+      ExplainCommand.self,
+      DoctorCommand.self,
       StatusCommand.self,
       KeysCommand.self,
       ServersCommand.self,

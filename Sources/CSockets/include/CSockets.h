@@ -66,9 +66,18 @@ int csockets_event_create(void);
  * time. It goes away with the descriptor, which is non-blocking and closed on exec. */
 int csockets_tap_create(const char *name);
 
-/* A socket of rtnetlink in the thread's network namespace, which also gets what is told to these
- * groups (RTMGRP_...; 0: none). Non-blocking, closed on exec. */
-int csockets_netlink_open(uint32_t groups);
+/* A netlink socket in the thread's network namespace: of rtnetlink, which also gets what is told to
+ * these groups (RTMGRP_...; 0: none), or of generic netlink. Non-blocking, closed on exec. */
+int csockets_netlink_open(int is_generic, uint32_t groups);
+
+/* The driver of an interface, at most 31 characters and a zero (ETHTOOL_GDRVINFO). */
+int csockets_driver(const char *interface, char driver[32]);
+
+/* ETHTOOL_GTXCSUM: whether the interface computes checksums of what it sends; ETHTOOL_GFLAGS: its
+ * other features. */
+int csockets_checksums(const char *interface, uint32_t *are_computed);
+int csockets_features(const char *interface, uint32_t *flags);
+enum { CSOCKETS_STRIPS_VLAN_TAGS = 1 << 8 };
 
 /* setns(2) with CLONE_NEWNET: moves the calling thread, and no other. */
 int csockets_enter_network_namespace(int descriptor);
