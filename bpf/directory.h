@@ -324,7 +324,7 @@ DIRECTORY_INLINE void directory_on_request(DIRECTORY *d, const struct directory_
     return;
   }
   if (is_read) {
-    directory_steer(d, control, DIRECTORY_READ(slot->home), COUNTER_COLD_READ, decision);
+    directory_steer(d, control, DIRECTORY_READ(slot->reader), COUNTER_COLD_READ, decision);
     return;
   }
 
@@ -583,6 +583,47 @@ DIRECTORY_INLINE void directory_on_copy(DIRECTORY *d, const struct directory_rep
   if (DIRECTORY_FAULT(d, DIRECTORY_FAULT_COPY_RESTAMPED))
     decision->version = DIRECTORY_FETCH_ADD(&control->next_version, 1);
   directory_steer(d, control, target, COUNTER_COPY, decision);
+  if (decision->action != DIRECTORY_STEER)
+    directory_drop(decision, COUNTER_DROP_COPY_TARGET_DEAD);
+}
+
+/*
+ * Decides a MIRROR: a write on its way from the server that has executed it to a second one. The
+ * caller has checked where it came from. A cold key's has one target, the slot's backup, which the
+ * sender names. A hot key's may go to any other living server: best to one that is to get a copy
+ * anyway, and to a spared one only if there is no other. MIRROR_ACK, the way back, is like a cold
+ * key's.
+ */
+DIRECTORY_INLINE void directory_on_mirror(DIRECTORY *d, const struct directory_report *report,
+                                          __u32 copy_targets, struct directory_decision *decision) {
+  struct directory_control *control = directory_control_of(d);
+  __u32 others, target;
+
+  if (directory_refuses_report(d, control, report, decision))
+    return;
+  decision->server = HOTRACK_NO_SERVER;
+  decision->status = 0;
+  if (report->flags & HOTRACK_FLAG_REPLICATED) {
+    others = DIRECTORY_READ(control->alive) & ~(1u << (report->server & (HOTRACK_SERVERS_MAX - 1)));
+    if (others & ~DIRECTORY_READ(control->spared))
+      others &= ~DIRECTORY_READ(control->spared);
+    if (others & copy_targets)
+      others &= copy_targets;
+    if (!others) {
+      directory_drop(decision, COUNTER_DROP_COPY_TARGET_DEAD);
+      return;
+    }
+    target = directory_choose(d, others);
+    decision->copy_targets = copy_targets & ~(1u << (target & (HOTRACK_SERVERS_MAX - 1)));
+    decision->replicated = 1;
+  } else {
+    if (directory_popcount(copy_targets) != 1) {
+      directory_drop(decision, COUNTER_DROP_MALFORMED);
+      return;
+    }
+    target = directory_select(copy_targets, 0);
+  }
+  directory_steer(d, control, target, COUNTER_MIRROR, decision);
   if (decision->action != DIRECTORY_STEER)
     directory_drop(decision, COUNTER_DROP_COPY_TARGET_DEAD);
 }

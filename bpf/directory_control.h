@@ -108,12 +108,13 @@ DIRECTORY_ACCESS void directory_decay_loads(DIRECTORY *d) {
 
 /* Gives slots a home. What stands still does so before it leaves, and until it has arrived. */
 DIRECTORY_ACCESS void directory_set_slots(DIRECTORY *d, __u32 first, __u32 count, __u8 home,
-                                          __u8 moving) {
+                                          __u8 reader, __u8 moving) {
   __u32 slot;
 
   for (slot = first; slot < first + count; slot++) {
     if (moving)
       DIRECTORY_STORE(d->slots[slot].moving, 1);
+    DIRECTORY_STORE(d->slots[slot].reader, reader);
     DIRECTORY_STORE(d->slots[slot].home, home);
     if (!moving)
       DIRECTORY_STORE(d->slots[slot].moving, 0);
@@ -196,6 +197,7 @@ struct directory_change {
   __u64 value; /* key hash, completed version or loss generation */
   __u64 since; /* generation, or until when */
   __u8 home;
+  __u8 reader;
   __u8 moving;
   __u8 copies;
   __u8 targets;
@@ -209,7 +211,7 @@ struct directory_change {
 DIRECTORY_ACCESS void directory_apply(DIRECTORY *d, const struct directory_change *c) {
   switch (c->kind) {
   case DIRECTORY_CHANGE_SLOTS:
-    directory_set_slots(d, c->place, c->count, c->home, c->moving);
+    directory_set_slots(d, c->place, c->count, c->home, c->reader, c->moving);
     break;
   case DIRECTORY_CHANGE_SERVER:
     directory_set_server(d, c->place, &c->body.server);

@@ -14,7 +14,7 @@
  * be raised when a program or controller of before could not go on with it. What shows in the types
  * is found by itself.
  */
-#define PLANE_MEANING 1
+#define PLANE_MEANING 2
 
 /* How the memory is arranged; at the same place for ever, so that any version can tell. */
 struct plane_layout {

@@ -61,6 +61,7 @@ _Static_assert(sizeof(struct directory_detail) == DIRECTORY_CACHE_LINE / 2, "hal
 struct directory_slot {
   __u8 home;
   __u8 moving;
+  __u8 reader; /* who serves cold reads: the backup, if there is one, else the home */
 };
 
 struct directory_server {
@@ -113,6 +114,7 @@ _Static_assert(sizeof(struct directory_control) == 2 * DIRECTORY_CACHE_LINE, "tw
   X(COPY_UNNEEDED, "copy_unneeded") /* outdated, or nobody lacks it: not sent on */               \
   X(SLOT_COPY, "slot_copy")         /* of the move of a slot, both ways */                        \
   X(COPY_ACK, "copy_ack")                                                                         \
+  X(MIRROR, "mirror")   /* a write on its way to its second server */                             \
   X(CONTROL, "control") /* a server's answer to us */                                             \
   X(FROZEN_ENTRY, "frozen_entry")                                                                 \
   X(FROZEN_SLOT, "frozen_slot")                                                                   \

@@ -83,7 +83,8 @@ DIRECTORY_INLINE int rack_is_to_controller(__u8 operation) {
 /* What servers say to each other, or to the directory: addressed to the rack. */
 DIRECTORY_INLINE int rack_is_between_servers(__u8 operation) {
   return operation == HOTRACK_COPY || operation == HOTRACK_COPY_ACK ||
-         operation == HOTRACK_SLOT_COPY || operation == HOTRACK_SLOT_COPY_ACK;
+         operation == HOTRACK_SLOT_COPY || operation == HOTRACK_SLOT_COPY_ACK ||
+         operation == HOTRACK_MIRROR || operation == HOTRACK_MIRROR_ACK;
 }
 
 /* Lengths first: nothing else of a header that contradicts the datagram is worth reading. */
@@ -264,6 +265,12 @@ DIRECTORY_INLINE void rack_on_report(DIRECTORY *d, struct hotrack_header *h, __u
   report.operation = h->operation;
   report.status = h->status;
   report.server = server;
+  if (h->operation == HOTRACK_MIRROR || h->operation == HOTRACK_MIRROR_ACK) {
+    directory_on_mirror(d, &report, RACK_SWAP32(h->copy_targets), decision);
+    if (decision->action == DIRECTORY_STEER)
+      rack_stamp(h, verdict, rack_stamped_sum(h));
+    return;
+  }
   if (rack_is_between_servers(h->operation) && h->operation != HOTRACK_COPY_ACK) {
     directory_on_copy(d, &report, RACK_SWAP32(h->copy_targets), decision);
     if (decision->action == DIRECTORY_STEER)

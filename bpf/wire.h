@@ -58,6 +58,9 @@ enum hotrack_operation {
 
   HOTRACK_SLOT_COPY = 19, /* server to server, through the directory: what a moving slot holds */
   HOTRACK_SLOT_COPY_ACK = 20, /* its answer, through the directory too */
+  HOTRACK_MIRROR = 21,     /* server to server, through the directory: a write that the sender has
+                              executed, for the second server, which answers the client */
+  HOTRACK_MIRROR_ACK = 22, /* back: a cold key's delete is there */
 
   HOTRACK_FENCE = 24, /* controller to server; the answers go back to the controller */
   HOTRACK_FENCE_ACK = 25,
@@ -110,6 +113,7 @@ enum hotrack_status {
 #define HOTRACK_FLAG_TOMBSTONE  0x0010 /* this version of the key is a delete */
 #define HOTRACK_FLAG_RETRY      0x0020 /* not the first attempt; informative */
 #define HOTRACK_FLAG_LOST       0x0040 /* in SYNC, SLOT_COPY: no server has the newest value */
+#define HOTRACK_FLAG_VIA_RACK   0x0080 /* in MIRROR: the answer goes to the rack's address */
 
 /*
  * The first 48 bytes are all that the directory writes in switch mode; in one-arm mode it writes
@@ -181,16 +185,27 @@ struct hotrack_sync_body {
 } __attribute__((packed));
 _Static_assert(sizeof(struct hotrack_sync_body) == 24, "sync body length");
 
+/* What a server is to a slot. */
+enum hotrack_slot_role {
+  HOTRACK_ROLE_HOME = 0,    /* it executes writes, and serves reads if there is no backup */
+  HOTRACK_ROLE_BACKUP = 1,  /* it takes what its home has executed, and serves reads */
+  HOTRACK_ROLE_LEAVING = 2, /* in ASSIGN: it serves nothing any more, and keeps what it stores */
+};
+
 /* SLOTS_SET carries `runs` of these, then `hashes` key hashes that have a directory entry. */
 struct hotrack_slots_body {
   __be16 runs;
   __be16 hashes;
-  __be32 reserved;
+  __be16
+      copies; /* servers that a hot key's write has to be on before it is answered: 0 or 1, or 2 */
+  __be16 reserved;
 } __attribute__((packed));
 struct hotrack_slot_run {
   __be16 first;
   __be16 count;
-  __be32 reserved;
+  __u8 role;   /* enum hotrack_slot_role */
+  __u8 backup; /* with HOTRACK_ROLE_HOME: the backup's number + 1; 0: there is none */
+  __be16 reserved;
   __be64 loss_generation; /* the values of these slots were lost then; 0: never */
 } __attribute__((packed));
 _Static_assert(sizeof(struct hotrack_slots_body) == 8, "slots body length");
@@ -215,8 +230,9 @@ enum hotrack_move_step {
   HOTRACK_MOVE_SEND = 2,    /* old home: send on */
   HOTRACK_MOVE_FENCE = 3,   /* old home: refuse writes of before; send what is left, and sessions */
   HOTRACK_MOVE_TAKE = 4,    /* new home: the slots are yours */
-  HOTRACK_MOVE_LEAVE = 5,   /* old home: they are yours no more */
+  HOTRACK_MOVE_LEAVE = 5,   /* old home or backup: they are yours no more */
   HOTRACK_MOVE_CANCEL = 6,  /* both: as if nothing had been */
+  HOTRACK_MOVE_ASSIGN = 7,  /* old home, and a backup that is replaced: what you are from now on */
 };
 
 /* SLOTS_MOVE carries `runs` of hotrack_slot_run, then `hashes` key hashes that have an entry. */

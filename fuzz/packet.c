@@ -147,6 +147,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv) {
   }
   for (index = 0; index < HOTRACK_SLOTS; index++) {
     slots[index].home = index < SERVERS * 2048 ? (__u8)(index / 2048) : 1;
+    slots[index].reader = slots[index].home;
     slots[index].moving = index >= SERVERS * 2048;
   }
   for (index = 0; index < DIRECTORY_TARGETS; index++) {

@@ -85,6 +85,7 @@ __u64 hotrack_plane_identity(void) {
   TYPE(directory_slot);
   FIELD(directory_slot, home);
   FIELD(directory_slot, moving);
+  FIELD(directory_slot, reader);
   TYPE(directory_server);
   FIELD(directory_server, incarnation);
   FIELD(directory_server, interface);

@@ -16,6 +16,9 @@ extension RackFile {
     # control_port = 18517
     # The seed of the key hash, the same for all that share keys; 0 to 9223372036854775807.
     # hash_seed = 0
+    # Servers that a write is on before it is acknowledged: 1, or 2, so that nothing is lost with one
+    # server. With 2 servers keep their keys in memory.
+    # copies = 1
 
     [directory]
     # "switch": all packets between clients and servers pass this host. "one-arm": they are all on one

@@ -37,6 +37,8 @@ public struct RackFile: Sendable, Equatable {
   public var controlPort: UInt16
   /// Seed of the key hash; clients must use the same.
   public var hashSeed: UInt64
+  /// Servers that an acknowledged write is on: 1, or 2.
+  public var copies: Int
   /// `mode`; the default is `"switch"`.
   public var mode: DirectoryMode
   /// `plane`; the default is `"auto"`.
@@ -56,7 +58,8 @@ public struct RackFile: Sendable, Equatable {
 
   public init(
     name: String, address: IPv4Address, port: UInt16 = 18516, controlPort: UInt16 = 18517,
-    hashSeed: UInt64 = 0, mode: DirectoryMode = .switch, interfaces: [String], buckets: Int? = nil,
+    hashSeed: UInt64 = 0, copies: Int = 1, mode: DirectoryMode = .switch, interfaces: [String],
+    buckets: Int? = nil,
     window: Int? = nil,
     stateFile: String? = nil, socket: String? = nil,
     policy: PolicySettings = PolicySettings(), servers: [Server]
@@ -66,6 +69,7 @@ public struct RackFile: Sendable, Equatable {
     self.port = port
     self.controlPort = controlPort
     self.hashSeed = hashSeed
+    self.copies = copies
     self.mode = mode
     self.interfaces = interfaces
     self.buckets = buckets
@@ -104,8 +108,13 @@ public struct RackFile: Sendable, Equatable {
     port = rack?.port("port") ?? 18516
     controlPort = rack?.port("control_port") ?? 18517
     hashSeed = UInt64(rack?.integer("hash_seed", 0...Int.max) ?? 0)
+    copies = rack?.integer("copies", 1...2) ?? 1
     if port == controlPort {
       rack?.wrong("control_port", shown: String(controlPort), "another port than the rack's")
+    }
+    let serverCount = document.tables("server").count
+    if copies > 1, serverCount == 1 {
+      rack?.wrong("copies", shown: "2", "1, unless there are two servers at least")
     }
     rack?.finish()
 
@@ -174,6 +183,9 @@ public struct RackFile: Sendable, Equatable {
       "port = \(port)",
       "control_port = \(controlPort)",
       "hash_seed = \(hashSeed)",
+    ]
+    if copies > 1 { lines.append("copies = \(copies)") }
+    lines += [
       "",
       "[directory]",
       "mode = \"\(mode.rawValue)\"",

@@ -48,6 +48,8 @@ public struct TestbedFile: Sendable, Equatable {
     public var transitionsEveryMilliseconds: Int
     /// `pinned`: each process stays on one processor, in turns.
     public var pinned: Bool
+    /// `nothing_lost`: no answer may be `lost`.
+    public var nothingLost = false
     /// `time_limit_s` for the whole recording.
     public var timeLimit: Int
     /// `seed` of keys, kinds and transitions.
@@ -87,6 +89,8 @@ public struct TestbedFile: Sendable, Equatable {
   public var data: String?
   /// `disk_mb`: each server's data is on a small disk of its own, in memory. nil: on that of `data`.
   public var diskMegabytes: Int?
+  /// `copies`: servers that an acknowledged write is on, 1 or 2; with 2 the engine is "memory".
+  public var copies = 1
   /// `hash_seed` of the key hash, which decides which server is home of which key.
   public var hashSeed: UInt64
   /// `buckets` of the directory; nil: the default.
@@ -144,6 +148,13 @@ public struct TestbedFile: Sendable, Equatable {
     diskMegabytes = bed?.integer("disk_mb", 48...4096)
     if let diskMegabytes, engine == .memory {
       bed?.wrong("disk_mb", shown: "\(diskMegabytes)", "nothing, unless engine is \"rocksdb\"")
+    }
+    copies = bed?.integer("copies", 1...2) ?? 1
+    if copies > 1, engine == .rocksdb {
+      bed?.wrong("copies", shown: "2", "1, if engine is \"rocksdb\"")
+    }
+    if copies > 1, servers < 2 {
+      bed?.wrong("copies", shown: "2", "1, unless there are two servers at least")
     }
     hashSeed = UInt64(bed?.integer("hash_seed", 0...Int.max) ?? 0)
     buckets = bed?.powerOfTwo("buckets", 1...(1 << 20))
@@ -206,6 +217,7 @@ extension TestbedFile.Scenario {
     rate = reader.number("rate", 1...1_000_000)
     transitionsEveryMilliseconds = reader.integer("transitions_every_ms", 0...60_000) ?? 0
     pinned = reader.bool("pinned") ?? false
+    nothingLost = reader.bool("nothing_lost") ?? false
     timeLimit = reader.integer("time_limit_s", 1...3600) ?? 120
     seed = UInt64(reader.integer("seed", 0...Int.max) ?? 1)
     if readShare + deleteShare > 1 {

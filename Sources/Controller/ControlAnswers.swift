@@ -100,7 +100,8 @@ extension ControllerLoop {
       interfaces: Dictionary(
         plane.attachModes().map { ($0.interface, $0.mode?.rawValue ?? "detached") },
         uniquingKeysWith: { first, _ in first }),
-      totals: state.totals, counters: counters(), packetsByProcessor: plane.packetsByProcessor())
+      totals: state.totals, counters: counters(), packetsByProcessor: plane.packetsByProcessor(),
+      onTwoServers: state.copies > 1 ? state.isOnTwo : nil)
     status.hashSeed = options.hashSeed
     return status
   }
@@ -121,7 +122,8 @@ extension ControllerLoop {
   private func servers() -> [ControlServer] {
     let counts = plane.steeredCounts()
     let endpoints = options.servers
-    return core.state.servers.map { server in
+    let state = core.state
+    return state.servers.map { server in
       let number = Int(server.number)
       return ControlServer(
         number: server.number,
@@ -134,7 +136,7 @@ extension ControllerLoop {
         copyRate: rates.rate(4 * number + 2), replyRate: rates.rate(4 * number + 3),
         reads: counts[4 * number], writes: counts[4 * number + 1],
         copies: counts[4 * number + 2], replies: counts[4 * number + 3], refused: server.refused,
-        storage: server.storage)
+        storage: server.storage, backups: state.copies > 1 ? server.backups : nil)
     }
   }
 }

@@ -202,6 +202,8 @@ public struct ControlStatus: Sendable, Equatable, Codable {
   public var counters: [String: UInt64]
   /// Packets since the start, by the number of the processor that has handled them.
   public var packetsByProcessor: [UInt64]
+  /// With two copies: everything that was acknowledged is on two servers now. nil: with one copy.
+  public var onTwoServers: Bool?
 }
 
 /// One hot key.
@@ -278,6 +280,8 @@ public struct ControlServer: Sendable, Equatable, Codable {
   public var refused: UInt64
   /// Where it keeps its keys.
   public var storage = ServerState.Storage.memory
+  /// With two copies: slots that it is backup of. nil: with one copy.
+  public var backups: Int?
 }
 
 /// A promotion that was completed, and when its steps were done (docs/protocol.md §8): nanoseconds of

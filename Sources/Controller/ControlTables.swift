@@ -24,25 +24,32 @@ public enum ControlTables {
       }, shrinking: 0, to: columnsMax)
   }
 
-  /// The servers, by number.
+  /// The servers, by number; with two copies, what they are backup of too.
   public static func servers(_ servers: [ControlServer]) -> String {
-    let table = TextTable(columns: [
-      .init("NO", isNumber: true), .init("ADDRESS"), .init("STATE"), .init("INCARNATION"),
-      .init("LOAD", isNumber: true), .init("SLOTS", isNumber: true),
-      .init("KEYS", isNumber: true), .init("READS/S", isNumber: true),
-      .init("WRITES/S", isNumber: true), .init("REPLIES/S", isNumber: true),
-      .init("COPIES/S", isNumber: true),
-    ])
+    let haveBackups = servers.contains { $0.backups != nil }
+    let table = TextTable(
+      columns: [
+        .init("NO", isNumber: true), .init("ADDRESS"), .init("STATE"), .init("INCARNATION"),
+        .init("LOAD", isNumber: true), .init("SLOTS", isNumber: true),
+      ] + (haveBackups ? [.init("BACKUPS", isNumber: true)] : []) + [
+        .init("KEYS", isNumber: true), .init("READS/S", isNumber: true),
+        .init("WRITES/S", isNumber: true), .init("REPLIES/S", isNumber: true),
+        .init("COPIES/S", isNumber: true),
+      ])
     return table.text(
       servers.map { server in
-        [
-          String(server.number), server.address,
+        let state =
           (server.phase == .alive && server.weight < 1 ? "slow" : server.phase.rawValue)
-            + (server.storage == .full ? ", full" : ""),
-          server.incarnation.allSatisfy { $0 == "0" } ? "-" : String(server.incarnation.prefix(8)),
-          String(server.load), String(server.slots), Numbers.short(Double(server.keys)),
-          Numbers.short(server.readRate), Numbers.short(server.writeRate),
-          Numbers.short(server.replyRate),
+          + (server.storage == .full ? ", full" : "")
+        let isUnknown = server.incarnation.allSatisfy { $0 == "0" }
+        let incarnation = isUnknown ? "-" : String(server.incarnation.prefix(8))
+        let backups = haveBackups ? [server.backups.map { String($0) } ?? "-"] : []
+        return [
+          String(server.number), server.address, state, incarnation, String(server.load),
+          String(server.slots),
+        ] + backups + [
+          Numbers.short(Double(server.keys)), Numbers.short(server.readRate),
+          Numbers.short(server.writeRate), Numbers.short(server.replyRate),
           Numbers.short(server.copyRate),
         ]
       }, shrinking: 1, to: columnsMax)
@@ -84,9 +91,12 @@ public enum ControlTables {
               + (status.slotMove.map {
                 ", now from server \($0.from) to server \($0.to)"
               } ?? "")
-            : status.inTransition == 0
-              ? (status.quiet ? "nothing" : "something waits")
-              : "transition of \(status.inTransition) keys"
+            : status.slotMove != nil
+              ? "slots get another backup, from server \(status.slotMove.map { "\($0.from)" } ?? "")"
+                + " to server \(status.slotMove.map { "\($0.to)" } ?? "")"
+              : status.inTransition == 0
+                ? (status.quiet ? "nothing" : "something waits")
+                : "transition of \(status.inTransition) keys"
       ),
       (
         "transitions",
@@ -104,6 +114,13 @@ public enum ControlTables {
           + "\(totals.bans) key hashes banned"
       ),
     ]
+    if let isOnTwo = status.onTwoServers {
+      lines.append(
+        (
+          "two copies",
+          isOnTwo ? "of everything" : "not of everything: one more loss may lose values"
+        ))
+    }
     if let takeOver = status.takeOver { lines.append(("new epoch", takeOver.description)) }
     lines += counters(status.counters)
     let width = lines.map(\.0.count).max() ?? 0

@@ -206,6 +206,7 @@ extension ControllerOptions {
   ) -> ControllerConfiguration {
     var configuration = ControllerConfiguration(
       epoch: epoch, servers: places, window: window, capacity: buckets * 4, seed: UInt64(epoch))
+    configuration.copies = copies
     configuration.policy = policy
     configuration.drained = Set(servers.filter(\.isDrained).map(\.number))
     configuration.times = times

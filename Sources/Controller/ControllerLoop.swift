@@ -318,18 +318,18 @@ package final class ControllerLoop {
           path: options.stateFile, server: server, epoch: epoch, own: core.state.epoch)
     case .serverLost, .serverAway, .serverStateRefused, .serverDamaged, .serverOfNewerEpoch,
       .serverRenewed, .serverFull, .slotsMoved, .keyLost, .banned, .banRefused, .slotMoveGivenUp,
-      .serverSlow:
+      .serverSlow, .durableRefused, .onTwoServers(false):
       log.warning("\(text)")
     case .takenOver(let takeOver):
       log.log(level: takeOver.missing.isEmpty ? .notice : .warning, "\(text)")
-    case .finished, .givenUp, .floorRaised, .slotMoveFinished:
+    case .finished, .givenUp, .floorRaised, .slotMoveFinished, .backupFilled:
       log.debug("\(text)")
     case .serving, .adopted:
       log.info("\(text)")
       onServing()
       onServing = {}
     case .serverAdmitted, .serverBack, .drainBegun, .drained, .serverAdded, .serverRecovered,
-      .serverEnrolled, .serverForgotten:
+        .serverEnrolled, .serverForgotten, .onTwoServers(true):
       log.info("\(text)")
     }
   }

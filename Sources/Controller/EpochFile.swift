@@ -98,7 +98,7 @@ package final class EpochFile {
         }
       }
       guard words.count == 4, let server = UInt8(words[1]), server < 32,
-        let incarnation = UInt64(words[3], radix: 16), incarnation != 0,
+        let incarnation = UInt64(words[3], radix: 16),
         line == Self.line(RackMember(server: server, incarnation: incarnation))
       else {
         throw corrupt(

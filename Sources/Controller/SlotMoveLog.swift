@@ -21,10 +21,10 @@ struct SlotMoveLog {
     switch effect {
     case .send(let message, _) where message.header.operation == .slotsMove:
       if begunAt == 0 { begunAt = MonotonicClock.now }
-    case .publish(.setSlots(_, _, _, true)):
+    case .publish(.setSlots(_, _, _, _, true)):
       // Of the first of several rows.
       if isUnderWay, frozenAt == 0 { frozenAt = MonotonicClock.now }
-    case .publish(.setSlots(_, _, _, false)):
+    case .publish(.setSlots(_, _, _, _, false)):
       // Of the last of several rows, which are published one right after the other.
       if frozenAt > 0 { frozenMax = max(frozenMax, MonotonicClock.now - frozenAt) }
     case .notice(.slotMoveFinished(let from, let to, let slots, let messages)):
@@ -37,7 +37,8 @@ struct SlotMoveLog {
       (begunAt, frozenAt) = (0, 0)
       // In blocks, so that forgetting costs little for each.
       if moves.count >= 2 * Self.countMax { moves.removeFirst(Self.countMax) }
-    case .notice(.slotMoveGivenUp), .notice(.serverLost): (begunAt, frozenAt) = (0, 0)
+    case .notice(.slotMoveGivenUp), .notice(.backupFilled), .notice(.serverLost):
+      (begunAt, frozenAt) = (0, 0)
     default: break
     }
   }

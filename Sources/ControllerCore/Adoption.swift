@@ -17,6 +17,7 @@ extension ControllerCore {
     let losing = faults.contains(.adoptionForgetsLoss) ? 0 : found.losing
     slots = SlotTable(found.slots, living: found.alive & ~losing)
     lossGeneration = faults.contains(.adoptionForgetsLoss) ? 0 : found.lossGeneration
+    unsafeLoss = lossGeneration
     bans = Dictionary(
       found.bans.filter { $0.keyHash != 0 && $0.until > time }.map { ($0.keyHash, $0.until) }
     ) { max($0, $1) }
@@ -38,10 +39,16 @@ extension ControllerCore {
       isAdopting = true
       afterGrace([.adopted])
     }
+    // The rack kept two copies, and is to keep one.
+    let hasForeignBackups = configuration.copies < 2 && slots.dropBackups()
+    if hasForeignBackups {
+      publish(.noteMoving(alive))
+      for row in slots.taken { publish(row, moving: true) }
+    }
     if losing != 0 {
       alive &= ~losing
       lose((0..<UInt8(WireLimits.serversMax)).filter { losing & bit($0) != 0 })
-    } else if found.moving != 0, !faults.contains(.adoptionForgetsMove) {
+    } else if found.moving != 0 || hasForeignBackups, !faults.contains(.adoptionForgetsMove) {
       settleMove()
     }
     noteAway()

@@ -13,6 +13,8 @@ public struct ControllerConfiguration: Sendable {
   public var drained: Set<UInt8> = []
   /// What commands have said since (`ControllerCore.serviceOrders` as last recorded).
   public var serviceOrders: [ServiceOrder] = []
+  /// Servers that an acknowledged write is on: 1 or 2.
+  public var copies = 1
   /// Versions that a state word can count: 16...2^30; small ones are for tests.
   public var window: UInt32
   /// Places in the directory: a power of two, four times its buckets.
@@ -44,6 +46,7 @@ public struct ControllerConfiguration: Sendable {
 /// A server in the start of it whose data counts.
 public struct RackMember: Sendable, Hashable {
   public var server: UInt8
+  /// 0: it was lost, and whatever comes back in its place has nothing that counts.
   public var incarnation: UInt64
 
   public init(server: UInt8, incarnation: UInt64) {
@@ -190,6 +193,12 @@ public struct ControllerFaults: OptionSet, Sendable {
   public static let absenceIsOldest = ControllerFaults(rawValue: 256)
   /// A key whose value was lost is promoted as if it had none.
   public static let lostKeyPromoted = ControllerFaults(rawValue: 512)
+  /// A transition brings the newest value to the home server only, whatever the number of copies.
+  public static let syncToHomeOnly = ControllerFaults(rawValue: 1 << 10)
+  /// A new backup is believed to have everything before anything was sent to it.
+  public static let backupBelievedEmpty = ControllerFaults(rawValue: 1 << 11)
+  /// Slots have a new backup, and their home is not told.
+  public static let homeAnswersAlone = ControllerFaults(rawValue: 1 << 12)
   /// After a reboot the keys that were hot are forgotten.
   public static let rebootForgets = ControllerFaults(rawValue: 1 << 16)
   /// After a reboot the home servers are not brought up to date.

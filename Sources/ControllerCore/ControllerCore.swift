@@ -49,6 +49,8 @@ public struct ControllerCore: Sendable {
   var slots = SlotTable()
   /// The generation of the newest loss of a server; 0: none.
   var lossGeneration: UInt64 = 0
+  /// Of the newest loss that may have taken with it what no other server had; 0: none.
+  var unsafeLoss: UInt64 = 0
   var recovery: Recovery?
 
   // Keys (Entries.swift, Transitions.swift).
@@ -73,8 +75,12 @@ public struct ControllerCore: Sendable {
   // Slots that move between living servers (SlotMoves.swift, Draining.swift, SlowServers.swift).
   var move: SlotMove?
   var nextMove: UInt64 = 0
+  var nextRefill: UInt64 = 0
   /// Slots have begun to move, and go on until all is even.
   var isBalancing = false
+  var isBalancingBackups = false
+  /// As was last told: everything is on two servers.
+  var wasOnTwo = false
   /// Messages that moves may take now.
   var moveCredit = 0.0
   /// Servers that get no copies, as the directory knows them.
@@ -199,6 +205,7 @@ public struct ControllerCore: Sendable {
     driveMove(elapsed: elapsed)
     driveDrains()
     driveFloor()
+    adaptCopies()
     settleMembers()
     if let interval = policy.advance(to: now, servers: living.count) {
       publish(.setSampleInterval(interval))
@@ -217,6 +224,8 @@ public struct ControllerCore: Sendable {
     // First, since it takes a few round trips only, and the slots change meanwhile.
     guard !freezeMove() else { return }
     beginFloor()
+    dropBackups()
+    guard recovery == nil else { return }
     beginMove()
     beginBatch()
   }

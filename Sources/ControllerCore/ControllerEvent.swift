@@ -125,8 +125,14 @@ public enum ControllerNotice: Sendable, Equatable {
   case serverDamaged(UInt8)
   /// The storage of a server is full, or is not any more.
   case serverFull(UInt8, Bool)
+  /// Slots have a backup again, or another one; with so many messages.
+  case backupFilled(home: UInt8, backup: UInt8, slots: Int, messages: UInt64)
+  /// With two copies: whether all that was answered is on two servers.
+  case onTwoServers(Bool)
+  /// A durable server wants to be part of a rack that keeps two copies.
+  case durableRefused(UInt8)
   /// The slots of lost servers have new homes; what they held is lost.
-  case slotsMoved(from: [UInt8], lossGeneration: UInt64)
+  case slotsMoved(from: [UInt8], lost: Int, lossGeneration: UInt64)
   case finished(TransitionKind, keyHash: UInt64, key: [UInt8], reason: TransitionReason)
   case givenUp(TransitionKind, keyHash: UInt64, key: [UInt8], reason: TransitionReason)
   case keyLost(keyHash: UInt64, key: [UInt8])
@@ -216,9 +222,18 @@ extension ControllerNotice: CustomStringConvertible {
       isFull
         ? "server \(server) has no room left on its disk: it takes no writes until there is some"
         : "server \(server) has room on its disk again"
-    case .slotsMoved(let from, _):
-      "the slots of server \(from.map(String.init).joined(separator: ", ")) moved to the others; "
-        + "what they held is lost"
+    case .backupFilled(let home, let backup, let slots, let messages):
+      "server \(backup) is backup of \(slots) slots of server \(home), with \(messages) messages"
+    case .onTwoServers(let isSo):
+      isSo
+        ? "everything is on two servers"
+        : "not everything is on two servers: what one has alone would be lost with it"
+    case .durableRefused(let server):
+      "server \(server) keeps its state on a disk, and a rack with two copies takes no such servers: "
+        + "start it without a data directory, or set copies = 1"
+    case .slotsMoved(let from, let lost, _):
+      "the slots of server \(from.map(String.init).joined(separator: ", ")) went to the others; "
+        + (lost == 0 ? "nothing is lost" : "what \(lost) of them held is lost")
     case .finished(let kind, _, let key, let reason):
       "\(kind.rawValue) \(printable(key)): \(reason.rawValue)"
     case .givenUp(let kind, _, let key, let reason):

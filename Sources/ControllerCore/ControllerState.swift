@@ -14,6 +14,10 @@ public struct ControllerState: Sendable, Equatable, Codable {
   public var sampleInterval: UInt32
   /// Keys whose transition is under way.
   public var inTransition: Int
+  /// Servers that an acknowledged write is on, as configured: 1 or 2.
+  public var copies: Int
+  /// With two copies: all that was acknowledged is on two servers now.
+  public var isOnTwo: Bool
   /// Slots are being moved away from lost servers.
   public var movingSlots: Bool
   /// Slots that are on their way from one living server to another; nil: none are.
@@ -55,6 +59,8 @@ public struct ServerState: Sendable, Equatable, Codable {
   /// Slots that it is home of, and that it is to be home of.
   public var slots: Int
   public var slotsGoal: Int
+  /// Slots that it is backup of.
+  public var backups: Int
   /// The part of a full share of slots that it is to have: 0...1; below 1 it is slow.
   public var weight: Double
   /// Of the latest probes. Nanoseconds.
@@ -129,6 +135,8 @@ public struct ControllerTotals: Sendable, Equatable, Codable {
   public var slotMoves = 0
   public var slotMovesGivenUp = 0
   public var slotsMoved = 0
+  /// Moves that gave slots a backup, or another one.
+  public var backupMoves = 0
   /// Messages (one for each key, and for each key's sessions) that moving slots took.
   public var slotMessages: UInt64 = 0
   public var drains = 0

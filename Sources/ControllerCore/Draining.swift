@@ -101,7 +101,8 @@ extension ControllerCore {
 
   func isNeeded(_ number: UInt8) -> Bool {
     func names(_ table: UInt8) -> Bool { targets.servers(in: table) & bit(number) != 0 }
-    return slots.count(of: number) > 0 || move?.from == number || move?.to == number
+    return slots.count(of: number) > 0 || slots.backupCount(of: number) > 0
+      || move?.concerns(number) ?? false
       || (alive & ~bit(number)) == 0 || names(targets.current)
       || entries.inOrder.contains { $0.targets.map(names) ?? false }
   }
@@ -111,11 +112,14 @@ extension ControllerCore {
   /// a set.
   private mutating func leaveReplicaSets(_ number: UInt8) -> Bool {
     var isHolder = false
+    // Another one that leaves is no holder to rely on.
+    let leaving = servers.reduce(bit(number)) { $1.isDraining ? $0 | bit($1.number) : $0 }
     for entry in entries.inOrder {
       let set = entry.reading?.replicaSet ?? 0
       guard set & bit(number) != 0 else { continue }
       isHolder = true
-      if set & alive & ~bit(number) != 0 {
+      // With two copies it may be the only holder of what was written since that was read.
+      if set & alive & ~leaving != 0, configuration.copies < 2 {
         publish(.forgetServer(entry: entry.index, server: number))
       } else if entry.mode == .hot, entry.want == nil {
         want(.retarget, entry.keyHash, .serversChanged)

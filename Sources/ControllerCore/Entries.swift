@@ -9,6 +9,10 @@ struct Entry: Sendable {
   let index: UInt32
   var mode = EntryMode.adding
   var home: UInt8
+  /// With two copies: the other server that its last transition brought its value to.
+  var second: UInt8?
+  /// With two copies: all its writes since then were handed on to another server.
+  var isOnTwo = false
   /// Its table of write targets, once it is hot.
   var targets: UInt8?
   /// Servers that are to hold the key, and that each write is copied to.
@@ -203,7 +207,8 @@ extension ControllerCore {
   /// Its write targets are not the living servers, or it has not heard of the newest loss.
   func isOutdated(_ entry: Entry) -> Bool {
     guard entry.mode == .hot, !faults.contains(.plainTargetChange) else { return false }
-    return entry.lossGeneration < lossGeneration
+    return entry.lossGeneration < lossGeneration || entry.second != second(of: entry.keyHash)
+      || !entry.isOnTwo && areServersTold
       || entry.targets.map { targets.servers(in: $0) } != receiverMask
   }
 }

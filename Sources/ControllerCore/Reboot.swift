@@ -26,6 +26,8 @@ struct Reboot: Sendable {
   var waiting: [BatchItem] = []
   /// There was an earlier epoch that served.
   var hasPast = false
+  /// Slots had backups: what was acknowledged was on two servers.
+  var hadTwoCopies = false
   var takeOver = TakeOver()
 }
 
@@ -169,12 +171,17 @@ extension ControllerCore {
     reboot.hasPast = !members.isEmpty || learned.contains { $0.1.slotsGeneration != 0 }
     guard reboot.hasPast else {
       slots.divide(between: reboot.servers)
+      if configuration.copies > 1 { slots.divideBackups(between: reboot.servers) }
       assignSlots()
       return
     }
     slots.inherit(learned.map { ($0.0, $0.1.slotsGeneration, $0.1.runs) })
     // Whatever was sent first in an earlier epoch is older than this.
     let loss = Generation.first(ofEpoch: configuration.epoch)
+    if configuration.copies < 2 { _ = slots.dropBackups() }
+    reboot.hadTwoCopies = learned.contains { _, server in
+      server.runs.contains { $0.role == .backup || $0.backup != nil }
+    }
     let orphaned = slots.markLost(generation: loss)
     let staying = servers.filter { reboot.servers.contains($0.number) && !$0.isDraining }
     slots.settle(on: staying.isEmpty ? reboot.servers : staying.map(\.number))
@@ -183,17 +190,24 @@ extension ControllerCore {
     reboot.takeOver.slotsLost = orphaned.reduce(0) { $0 + Int($1.count) }
     reboot.takeOver.missing = missingMembers(learned)
     lossGeneration = learned.reduce(0) { max($0, $1.1.lossGeneration) }
-    if !reboot.takeOver.missing.isEmpty || !orphaned.isEmpty { lossGeneration = loss }
+    if mayMissValues || !orphaned.isEmpty { lossGeneration = loss }
+    unsafeLoss = lossGeneration
     for (number, server) in learned where !faults.contains(.rebootForgets) {
       for key in server.keys where slots.home(ofHash: key.hash) == number {
         reboot.waiting.append(
           BatchItem(
             kind: .demote, reason: .reboot, keyHash: key.hash, key: key.key, home: number,
-            nextSend: 0))
+            second: second(of: key.hash, among: reboot.servers), nextSend: 0))
       }
     }
     reboot.waiting.reverse()
     beginRestoring()
+  }
+
+  /// Whether a key's newest value may have been with nobody but those who are missing: two servers
+  /// have it, if two copies were made, and the second has all that the first has answered for.
+  private var mayMissValues: Bool {
+    reboot.takeOver.missing.count >= (reboot.hadTwoCopies ? 2 : 1)
   }
 
   /// Who had a say in the rack, and has not told what it knows.
@@ -256,7 +270,7 @@ extension ControllerCore {
     item.isLost =
       home?.isLost == true && !isNewerElsewhere
       || item.answers.values.contains(where: \.mayMiss)
-      || !reboot.takeOver.missing.isEmpty && !faults.contains(.rebootBelievesTheRest)
+      || mayMissValues && !faults.contains(.rebootBelievesTheRest)
     if faults.contains(.homeLeftBehind) { item.base = 0 }
     return item
   }
@@ -288,8 +302,7 @@ extension ControllerCore {
 
   private mutating func serve() {
     for row in slots.rows {
-      publish(
-        .setSlots(first: row.run.first, count: row.run.count, home: row.home, moving: false))
+      publish(row, moving: false)
     }
     serving = true
     for index in servers.indices where servers[index].phase == .ready { enter(index) }

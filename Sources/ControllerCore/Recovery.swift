@@ -17,12 +17,17 @@ struct Recovery: Sendable {
   var stage = Stage.grace
   /// Tells the grace period of this attempt from an earlier one's.
   var attempt: UInt64
+  /// Whatever they had answered for, another server has too.
+  var isCovered: Bool
+  /// Slots that nobody else had.
+  var slotsLost = 0
 }
 
 extension ControllerCore {
   /// Takes servers out of the rack: at once for the directory, then out of every replica set, then
   /// out of the slots and the write targets.
   mutating func lose(_ numbers: [UInt8]) {
+    let isCovered = recovery == nil && numbers.count == 1 && areKeysOnTwo
     // Before anything shows it: a successor has to go on with it.
     let losing = (recovery?.lost ?? []).reduce(numbers.reduce(0) { $0 | bit($1) }) { $0 | bit($1) }
     publish(.noteLosing(losing))
@@ -45,7 +50,7 @@ extension ControllerCore {
     let attempt = newToken()
     recovery = Recovery(
       lost: ((recovery?.lost ?? []) + numbers.filter { recovery?.lost.contains($0) != true })
-        .sorted(), attempt: attempt)
+        .sorted(), attempt: attempt, isCovered: isCovered)
     afterGrace([.recover(attempt: attempt)])
   }
 
@@ -57,13 +62,18 @@ extension ControllerCore {
       for server in recovery.lost { publish(.forgetServer(entry: entry.index, server: server)) }
     }
     if alive == 0 && !isAnyAway { loseAllKeys() }
-    for run in slots.markLost(generation: generation + 1) {
+    // What has a second server goes on there.
+    for row in slots.taken { publish(row, moving: true) }
+    let orphaned = slots.markLost(generation: generation + 1)
+    for run in orphaned {
       publish(.noteSlotLoss(first: run.first, count: run.count, generation: generation + 1))
       publish(
         .setSlots(first: run.first, count: run.count, home: recovery.lost[0], moving: true))
     }
     publish(.noteLoss(generation: generation + 1))
     lossGeneration = raiseGeneration()
+    if !recovery.isCovered || !orphaned.isEmpty { unsafeLoss = lossGeneration }
+    self.recovery?.slotsLost = orphaned.reduce(0) { $0 + Int($1.count) }
     self.recovery?.stage = .alone
     driveRecovery()
   }
@@ -82,7 +92,7 @@ extension ControllerCore {
   /// come back; whoever is home of the slots was told of it later than they.
   mutating func settleMove() {
     for index in servers.indices where servers[index].phase == .alive { sendSlots(index) }
-    recovery = Recovery(lost: [], stage: .slots, attempt: newToken())
+    recovery = Recovery(lost: [], stage: .slots, attempt: newToken(), isCovered: false)
   }
 
   mutating func driveRecovery() {
@@ -97,14 +107,14 @@ extension ControllerCore {
     guard self.recovery?.stage == .slots,
       !servers.contains(where: { $0.phase == .alive && $0.slotsTask != nil })
     else { return }
-    for row in slots.arrive() {
-      publish(
-        .setSlots(first: row.run.first, count: row.run.count, home: row.home, moving: false))
-    }
+    for row in slots.arrive() { publish(row, moving: false) }
+    if configuration.copies > 1 { disownLost(recovery.lost) }
     publish(.noteLosing(0))
     publish(.noteMoving(0))
     if !recovery.lost.isEmpty {
-      notice(.slotsMoved(from: recovery.lost, lossGeneration: lossGeneration))
+      notice(
+        .slotsMoved(
+          from: recovery.lost, lost: recovery.slotsLost, lossGeneration: lossGeneration))
     }
     self.recovery = nil
     if faults.contains(.plainTargetChange) { makeTargets() }

@@ -100,6 +100,7 @@ extension ControllerCore {
     }
     publish(.noteLoss(generation: generation + 1))
     lossGeneration = raiseGeneration()
+    unsafeLoss = lossGeneration
     // It may forget what is missing once they are over.
     floorWanted = true
     totals.serversDamaged += 1

@@ -40,6 +40,8 @@ struct ServerRecord: Sendable {
   /// When ADMIT is sent again.
   var nextSend: UInt64 = 0
   var slotsTask: Delivery?
+  /// How many copies of hot keys' writes it was told to see to.
+  var copiesTold = 0
   var load: UInt16 = 0
   var totals = ProbeBody()
   /// It is to take up what its earlier incarnation was, and is part of the rack meanwhile.
@@ -160,6 +162,10 @@ extension ControllerCore {
     let isSame = header.incarnation == servers[index].incarnation
     let phase = servers[index].phase
     let body = (try? ProbeBody(decoding: message.value)) ?? ProbeBody()
+    guard configuration.copies < 2 || !body.conditions.contains(.durable) else {
+      refuseDurable(index, header)
+      return
+    }
     if isSame && phase != .unknown && phase != .lost {
       servers[index].lastHeard = now
       servers[index].load = header.load
@@ -267,7 +273,12 @@ extension ControllerCore {
   mutating func sendSlots(_ index: Int) {
     let number = servers[index].number
     let parts = SlotsBody.parts(
-      runs: slots.runs(of: number), keyHashes: entries.inOrder.map(\.keyHash))
+      runs: slots.runs(of: number), keyHashes: entries.inOrder.map(\.keyHash),
+      copies: UInt16(copiesWith(number)))
+    servers[index].copiesTold = copiesWith(number)
+    if configuration.copies > 1, servers[index].copiesTold < 2 {
+      for hash in entries.hashes { entries.update(hash) { $0.isOnTwo = false } }
+    }
     let delivery = Delivery(
       sequence: newSequence(), header: header(.slotsSet, to: number, generation: generation),
       values: parts.map { $0.encoded() }, nextSend: now + configuration.times.resend)

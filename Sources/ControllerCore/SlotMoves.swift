@@ -4,6 +4,16 @@ internal import Wire
 /// Some slots on their way from one living server to another (docs/protocol.md §8). What they hold is
 /// copied while it is in use; only then are writes frozen, and what has changed meanwhile follows.
 struct SlotMove: Sendable {
+  /// What becomes of whom (docs/protocol.md §11).
+  enum Kind: Sendable, Equatable {
+    /// The new server becomes home, the old home leaves. A backup stays what it is, unless it is the
+    /// new home: then the slots have none any more.
+    case home
+    /// The backup becomes home, and the home becomes backup.
+    case exchange
+    /// The new server becomes backup; the one before, if there was one, leaves.
+    case backup(before: UInt8?)
+  }
   enum Stage: Sendable {
     /// The new home drops what it has left over of these slots.
     case receiving
@@ -15,7 +25,9 @@ struct SlotMove: Sendable {
     case fencing
     /// The new home has all and is told that the slots are its own.
     case taking
-    /// The directory knows the new home; the old one is told.
+    /// Whoever goes on with these slots as something else is told, and a backup that is replaced.
+    case assigning
+    /// The directory knows the new servers; the one that has nothing to do with the slots is told.
     case leaving
     case cancelling
   }
@@ -30,6 +42,8 @@ struct SlotMove: Sendable {
 
   /// The generation that it began with.
   let number: UInt64
+  let kind: Kind
+  /// The home, which has what moves.
   let from: UInt8
   let to: UInt8
   let runs: [SlotRun]
@@ -50,7 +64,16 @@ struct SlotMove: Sendable {
 
   /// The old home knows of it, and forgets nothing of these slots.
   var isBegun = false
-  var isFrozen: Bool { stage == .fencing || stage == .taking }
+  var isFrozen: Bool { stage == .fencing || stage == .taking || stage == .assigning }
+  /// Who is to leave when the directory steers nothing there any more.
+  var leaver: UInt8? {
+    switch kind {
+    case .home: from
+    case .exchange: nil
+    case .backup(let before): before
+    }
+  }
+  func concerns(_ server: UInt8) -> Bool { server == from || server == to || server == leaver }
   var slotCount: Int { runs.reduce(0) { $0 + Int($1.count) } }
 }
 
@@ -60,73 +83,26 @@ extension ControllerCore {
   /// Messages that may be left to send when writes are frozen; more if a move takes long, since
   /// then keys change as fast as they are sent.
   private static let restMax: UInt32 = 64
-  /// Runs of slots in one move.
-  private static let runsMax = 16
   /// Answers without progress after which the next order waits for a tick.
   private static let idleMax = 32
 
   /// Slots are on their way from one living server to another.
   public var isSlotMoveUnderWay: Bool { move != nil }
 
-  // MARK: Who is to have slots
-
-  /// Living servers that take part in all that is new: hot writes, copies. None only if none lives.
-  var receivers: [UInt8] { living.filter { receiverMask & bit($0) != 0 } }
-  var receiverMask: UInt32 { alive & ~spared == 0 ? alive : alive & ~spared }
-
-  /// Living servers that may be given slots; never none, if any lives.
-  var heirs: [UInt8] {
-    let all = servers.filter { $0.phase == .alive }
-    let wanted = all.filter { !$0.isDraining }
-    return (wanted.isEmpty ? all : wanted).map(\.number)
-  }
-
-  var slotPlan: SlotPlan {
-    SlotPlan(
-      servers.filter { record in
-        // Who has no room keeps what it has.
-        record.phase == .alive && (record.isDraining || !record.totals.conditions.contains(.full))
-      }.map { record in
-        SlotPlan.Member(
-          number: record.number, slots: slots.count(of: record.number),
-          weight: record.isDraining ? 0 : record.slow.weight)
-      })
-  }
-
-  /// Copies of hot keys go to receivers only.
-  mutating func publishSpared() {
-    let others = servers.filter { record in
-      record.phase == .alive && (record.isDraining || record.slow.weight < 1)
-    }.reduce(UInt32(0)) { $0 | bit($1.number) }
-    let out = servers.filter(\.isDraining).reduce(UInt32(0)) { $0 | bit($1.number) }
-    if out != drained {
-      drained = out
-      publish(.setDrained(out))
-    }
-    // All of them are as good as none.
-    let mask = others & alive == alive ? 0 : others
-    guard mask != spared else { return }
-    spared = mask
-    publish(.setSpared(mask))
-  }
-
   // MARK: Beginning
 
   /// Begins the next move, if slots are elsewhere than they should be.
   mutating func beginMove() {
-    guard move == nil, now >= nextMove, configuration.policy.rebalances || isAnyDraining else {
-      return
-    }
-    let plan = slotPlan
-    guard plan.isUneven || isBalancing else { return }
+    guard move == nil else { return }
     // What waits for a transition has home servers that may lack its value.
     guard !entries.inOrder.contains(where: { isOutdated($0) }), batch == nil else { return }
-    guard let next = plan.next(slotsMax: { slotsPerMove($0) }) else {
-      isBalancing = false
-      return
+    let isTold = servers.allSatisfy {
+      $0.phase != .alive
+        || $0.slotsTask == nil && (configuration.copies < 2 || $0.copiesTold == copiesInForce)
     }
-    guard !servers.contains(where: { $0.slotsTask != nil && $0.phase == .alive }) else { return }
-    var runs = slots.lastRuns(of: next.from, count: next.slots, runsMax: Self.runsMax)
+    guard isTold else { return }
+    guard let next = nextMoveWanted() else { return }
+    var runs = next.runs
     var hashes = entryHashes(in: runs)
     while !MoveBody.fits(runs: runs.count, keyHashes: hashes.count), let last = runs.last,
       runs.count > 1 || last.count > 1
@@ -138,35 +114,16 @@ extension ControllerCore {
     guard !runs.isEmpty, MoveBody.fits(runs: runs.count, keyHashes: hashes.count) else {
       // Hundreds of hot keys in one slot: some will be cold later.
       nextMove = now + configuration.times.rebalance
+      nextRefill = nextMove
       return
     }
-    isBalancing = true
-    publish(.noteMoving(bit(next.from) | bit(next.to)))
     let number = raiseGeneration()
-    move = SlotMove(
-      number: number, from: next.from, to: next.to, runs: runs,
+    let move = SlotMove(
+      number: number, kind: next.kind, from: next.from, to: next.to, runs: runs,
       progress: MoveAckBody(move: number))
+    publish(.noteMoving(bit(next.from) | bit(next.to) | (move.leaver.map(bit) ?? 0)))
+    self.move = move
     order(.receive)
-  }
-
-  /// Slots are to move.
-  var isMoveDue: Bool {
-    guard configuration.policy.rebalances || isAnyDraining else { return false }
-    let plan = slotPlan
-    return plan.isUneven || isBalancing && plan.next(slotsMax: { _ in 1 }) != nil
-  }
-
-  private var isAnyDraining: Bool {
-    servers.contains { $0.phase == .alive && $0.isDraining }
-  }
-
-  /// So many that about the wanted number of keys move.
-  private func slotsPerMove(_ number: UInt8) -> Int {
-    let policy = configuration.policy
-    guard let record = servers.first(where: { $0.number == number }) else { return 1 }
-    let keysPerSlot = Double(record.totals.keys) / Double(max(1, slots.count(of: number)))
-    guard keysPerSlot > 0 else { return policy.movedSlotsMax }
-    return min(policy.movedSlotsMax, max(1, Int(Double(policy.movedKeys) / keysPerSlot)))
   }
 
   private func entryHashes(in runs: [SlotRun]) -> [UInt64] {
@@ -200,9 +157,21 @@ extension ControllerCore {
     case .take:
       (receiver, body.peer) = (move.to, move.from)
       body.runs = slots.runs(in: move.runs, max: MoveBody.runsMax)
+      for index in body.runs.indices {
+        switch move.kind {
+        case .home where body.runs[index].backup == move.to: body.runs[index].backup = nil
+        case .home: break
+        case .exchange: body.runs[index].backup = move.from
+        case .backup: (body.runs[index].role, body.runs[index].backup) = (.backup, nil)
+        }
+      }
       body.evictedBirth = move.progress.evictedBirth
       body.lossGeneration = move.progress.lossGeneration
-    case .leave: break
+    case .assign:
+      body.runs = slots.runs(in: move.runs, max: MoveBody.runsMax)
+      assign(&body, move)
+      return
+    case .leave: receiver = move.leaver ?? move.from
     case .cancel:
       send(step, body, to: move.from)
       body.peer = move.from
@@ -211,9 +180,23 @@ extension ControllerCore {
     send(step, body, to: receiver)
   }
 
+  /// What the home is from now on; and that another server leaves.
+  private mutating func assign(_ body: inout MoveBody, _ move: SlotMove) {
+    for index in body.runs.indices {
+      body.runs[index].role = move.kind == .exchange ? .backup : .home
+      body.runs[index].backup = move.kind == .exchange ? nil : move.to
+    }
+    if move.kind != .home { send(.assign, body, to: move.from) }
+    guard let leaver = move.leaver else { return }
+    for index in body.runs.indices {
+      (body.runs[index].role, body.runs[index].backup) = (.leaving, nil)
+    }
+    send(.assign, body, to: leaver)
+  }
+
   private mutating func send(_ step: MoveStep, _ body: MoveBody, to receiver: UInt8) {
     guard let move else { return }
-    let generation = step == .fence || step == .take ? move.fence : generation
+    let generation = step == .fence || step == .take || step == .assign ? move.fence : generation
     var header = header(.slotsMove, to: receiver, generation: generation)
     header.sequence = newSequence()
     let message = Message(header, value: body.encoded())
@@ -235,6 +218,7 @@ extension ControllerCore {
     case .sending, .ready: .send
     case .fencing: .fence
     case .taking: .take
+    case .assigning: .assign
     case .leaving: .leave
     case .cancelling: .cancel
     }
@@ -251,6 +235,10 @@ extension ControllerCore {
     switch move.stage {
     case .receiving:
       if body.isScanned { self.move?.stage = .sending }
+      if body.isScanned, case .backup = move.kind, faults.contains(.backupBelievedEmpty) {
+        self.move?.fence = generation
+        self.move?.stage = .taking
+      }
       goOn(isProgress: true)
     case .sending, .ready:
       self.move?.isBegun = true
@@ -274,7 +262,12 @@ extension ControllerCore {
       } else {
         goOn(isProgress: body.waiting < move.progress.waiting)
       }
-    case .taking: finishFreeze()
+    case .taking where configuration.copies < 2 || faults.contains(.homeAnswersAlone):
+      finishFreeze()
+    case .taking:
+      self.move?.stage = .assigning
+      goOn(isProgress: true)
+    case .assigning: if self.move?.orders.isEmpty == true { finishFreeze() }
     case .leaving: finishMove()
     case .cancelling: if self.move?.orders.isEmpty == true { endMove() }
     }
@@ -313,6 +306,18 @@ extension ControllerCore {
     return Self.restMax << UInt32(min(6, rounds))
   }
 
+  /// These slots as the table has them.
+  mutating func publishSlots(_ runs: [SlotRun], moving: Bool) {
+    for row in slots.rows(in: runs) { publish(row, moving: moving) }
+  }
+
+  mutating func publish(_ row: SlotTable.Row, moving: Bool) {
+    publish(
+      .setSlots(
+        first: row.run.first, count: row.run.count, home: row.home, reader: row.reader,
+        moving: moving))
+  }
+
   // MARK: The frozen time
 
   /// Freezes the writes of the moving slots: the first and the second step of a transition, and like
@@ -323,9 +328,7 @@ extension ControllerCore {
     let deadline = now + configuration.times.slotFreeze + slowAllowance
     self.move?.deadline = deadline
     if !faults.contains(.slotsNotFrozen) {
-      for run in move.runs {
-        publish(.setSlots(first: run.first, count: run.count, home: move.from, moving: true))
-      }
+      publishSlots(move.runs, moving: true)
     }
     let fence = raiseGeneration()
     self.move?.fence = fence
@@ -333,22 +336,36 @@ extension ControllerCore {
     return true
   }
 
-  /// The new home has everything and answers for the slots: generation, then table.
+  /// The new server has everything and answers for the slots: generation, then table.
   private mutating func finishFreeze() {
     guard let move else { return }
     _ = raiseGeneration()
-    slots.move(move.runs, to: move.to)
-    for run in move.runs {
-      publish(.setSlots(first: run.first, count: run.count, home: move.to, moving: false))
+    switch move.kind {
+    case .home: slots.move(move.runs, to: move.to)
+    case .exchange: slots.exchange(move.runs)
+    case .backup: slots.setBackup(of: move.runs, to: move.to)
     }
-    for hash in entryHashes(in: move.runs) { entries.update(hash) { $0.home = move.to } }
-    totals.slotMoves += 1
-    totals.slotsMoved += move.slotCount
-    notice(
-      .slotMoveFinished(
-        from: move.from, to: move.to, slots: move.slotCount, messages: move.progress.sent))
-    self.move?.stage = .leaving
-    order(.leave)
+    publishSlots(move.runs, moving: false)
+    if case .backup = move.kind {
+      totals.backupMoves += 1
+      notice(
+        .backupFilled(
+          home: move.from, backup: move.to, slots: move.slotCount,
+          messages: move.progress.sent))
+    } else {
+      for hash in entryHashes(in: move.runs) { entries.update(hash) { $0.home = move.to } }
+      totals.slotMoves += 1
+      totals.slotsMoved += move.slotCount
+      notice(
+        .slotMoveFinished(
+          from: move.from, to: move.to, slots: move.slotCount, messages: move.progress.sent))
+    }
+    if move.leaver == nil {
+      endMove()
+    } else {
+      self.move?.stage = .leaving
+      order(.leave)
+    }
     beginWhatWaits()
   }
 
@@ -399,15 +416,13 @@ extension ControllerCore {
     thaw(move)
     totals.slotMovesGivenUp += 1
     notice(.slotMoveGivenUp(from: move.from, to: move.to, slots: move.slotCount))
-    nextMove = now + configuration.times.rebalance
+    (nextMove, nextRefill) = (now + configuration.times.rebalance, now + configuration.times.again)
     cancelMove()
   }
 
   private mutating func thaw(_ move: SlotMove) {
     _ = raiseGeneration()
-    for run in move.runs {
-      publish(.setSlots(first: run.first, count: run.count, home: move.from, moving: false))
-    }
+    publishSlots(move.runs, moving: false)
   }
 
   private mutating func cancelMove() {
@@ -420,6 +435,11 @@ extension ControllerCore {
   mutating func reconsiderMove() {
     guard let move, move.stage == .receiving || move.stage == .sending || move.stage == .ready
     else { return }
+    if case .backup(let before) = move.kind {
+      // Whoever is to go is no backup; whoever was to go may be to stay.
+      if isDraining(move.to) || before.map({ !isDraining($0) }) ?? false { cancelMove() }
+      return
+    }
     let plan = slotPlan
     let excess = slots.count(of: move.from) - (plan.goal(of: move.from) ?? 0)
     let lack = (plan.goal(of: move.to) ?? 0) - slots.count(of: move.to)
@@ -428,7 +448,7 @@ extension ControllerCore {
 
   /// A server of the move is away: what it knows of the move is not what it will know.
   mutating func abandonMove(with number: UInt8) {
-    guard let move, move.from == number || move.to == number else { return }
+    guard let move, move.concerns(number) else { return }
     self.move = nil
     nextMove = now + configuration.times.rebalance
     if move.isFrozen { slots.freeze(move.runs) }
@@ -447,7 +467,7 @@ extension ControllerCore {
     nextMove = now + configuration.times.rebalance
     let oldHomeLives = servers.contains { $0.number == move.from && $0.phase == .alive }
     if move.stage == .fencing, oldHomeLives { thaw(move) }
-    if move.stage == .taking, oldHomeLives { slots.freeze(move.runs) }
+    if move.stage == .taking || move.stage == .assigning, oldHomeLives { slots.freeze(move.runs) }
     if move.stage != .leaving { totals.slotMovesGivenUp += 1 }
   }
 }

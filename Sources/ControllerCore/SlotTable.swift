@@ -5,24 +5,34 @@ internal import Wire
 struct SlotTable: Sendable {
   /// `WireLimits.noServer`: its home was lost and it has no new one yet.
   private(set) var home: [UInt8]
+  /// Who has everything that the home has ever answered for; `WireLimits.noServer`: nobody.
+  private(set) var backup: [UInt8]
   private(set) var loss: [UInt64]
-  /// Frozen in the directory, because it has another home there than here.
+  /// Frozen in the directory, because it has another home or backup there than here.
   private(set) var moving: [Bool]
-  /// Slots of each server.
+  /// Slots of each server, as home and as backup.
   private var counts: [Int] = Array(repeating: 0, count: 256)
+  private var backupCounts: [Int] = Array(repeating: 0, count: 256)
 
   init() {
     home = Array(repeating: WireLimits.noServer, count: WireLimits.slots)
+    backup = home
     loss = Array(repeating: 0, count: WireLimits.slots)
     moving = Array(repeating: false, count: WireLimits.slots)
   }
 
   /// As another controller has left them. What is frozen stays so: at its home, if that lives, or
-  /// without one, since that was lost.
+  /// at its backup, or without a home, since that was lost.
   init(_ found: [DirectoryContents.Slot], living: UInt32) {
+    func lives(_ server: UInt8) -> Bool {
+      server < WireLimits.serversMax && living & bit(server) != 0
+    }
     home = found.map { slot in
-      let isOrphan = slot.home >= WireLimits.serversMax || living & bit(slot.home) == 0
-      return slot.moving && isOrphan ? WireLimits.noServer : slot.home
+      if !slot.moving || lives(slot.home) { return slot.home }
+      return lives(slot.reader) ? slot.reader : WireLimits.noServer
+    }
+    backup = zip(found, home).map { slot, home in
+      slot.reader == home || home == WireLimits.noServer ? WireLimits.noServer : slot.reader
     }
     loss = found.map(\.lossGeneration)
     moving = found.map(\.moving)
@@ -31,7 +41,10 @@ struct SlotTable: Sendable {
 
   var isAnyMoving: Bool { moving.contains(true) }
 
+  func home(_ slot: Int) -> UInt8 { home[slot] }
+  func backup(_ slot: Int) -> UInt8? { Self.server(backup[slot]) }
   func home(ofHash hash: UInt64) -> UInt8 { home[KeyHash.slot(hash)] }
+  func backup(ofHash hash: UInt64) -> UInt8? { Self.server(backup[KeyHash.slot(hash)]) }
   func loss(ofHash hash: UInt64) -> UInt64 { loss[KeyHash.slot(hash)] }
 
   /// One row of slots for each server, as even as can be.
@@ -40,32 +53,88 @@ struct SlotTable: Sendable {
     recount()
   }
 
-  /// Takes over what servers say that they are home of; where two do, the later was given it last.
-  /// Whatever nobody claims has no home.
+  /// Gives every slot a backup, of a rack that holds nothing yet: the slots of one home in rows to
+  /// all others, so that they share its load should it be lost.
+  mutating func divideBackups(between servers: [UInt8]) {
+    guard servers.count > 1 else { return }
+    var seen: [Int] = Array(repeating: 0, count: 256)
+    for slot in home.indices {
+      let (server, others) = (home[slot], servers.filter { $0 != home[slot] })
+      backup[slot] = others[seen[Int(server)] * others.count / counts[Int(server)]]
+      seen[Int(server)] += 1
+    }
+    recount()
+  }
+
+  /// Takes over what servers say that they are home or backup of; where two do, the later was given
+  /// it last. Where the home is missing its backup takes its place. Whatever nobody claims has no
+  /// home.
   mutating func inherit(_ claims: [(server: UInt8, generation: UInt64, runs: [SlotRun])]) {
     self = SlotTable()
+    var claimed = backup
+    var backupLoss = loss
     for claim in claims.sorted(by: { ($0.generation, $0.server) < ($1.generation, $1.server) }) {
       for run in claim.runs {
-        for slot in Int(run.first)..<Int(run.first) + Int(run.count) {
+        for slot in run.slots where run.role == .home {
           home[slot] = claim.server
+          backup[slot] = run.backup ?? WireLimits.noServer
           loss[slot] = run.lossGeneration
         }
+        for slot in run.slots where run.role == .backup {
+          claimed[slot] = claim.server
+          backupLoss[slot] = run.lossGeneration
+        }
+      }
+    }
+    for slot in home.indices {
+      if home[slot] == WireLimits.noServer {
+        (home[slot], loss[slot]) = (claimed[slot], backupLoss[slot])
+        backup[slot] = WireLimits.noServer
+      } else if backup[slot] != claimed[slot] {
+        // Both have to know of each other.
+        backup[slot] = WireLimits.noServer
       }
     }
     recount()
   }
 
-  /// The slots of these servers have no home from now on.
+  /// The slots of these servers go to their backups, or have no home from now on; what they were
+  /// backup of has none.
   mutating func leave(_ servers: [UInt8]) {
-    for slot in home.indices where servers.contains(home[slot]) {
-      home[slot] = WireLimits.noServer
+    let isGone = (0...UInt8.max).map { servers.contains($0) }
+    for slot in home.indices {
+      if isGone[Int(backup[slot])] {
+        backup[slot] = WireLimits.noServer
+        moving[slot] = true
+      }
+      if isGone[Int(home[slot])] {
+        home[slot] = backup[slot]
+        backup[slot] = WireLimits.noServer
+        moving[slot] = true
+      }
     }
     recount()
   }
 
+  /// Every slot goes on without its backup, and is moving until all know it. Returns whether any had
+  /// one.
+  mutating func dropBackups() -> Bool {
+    var hadAny = false
+    for slot in home.indices where backup[slot] != WireLimits.noServer {
+      backup[slot] = WireLimits.noServer
+      moving[slot] = true
+      hadAny = true
+    }
+    recount()
+    return hadAny
+  }
+
+  /// There is a second server for every slot.
+  var haveBackups: Bool { backupCounts[Int(WireLimits.noServer)] == 0 }
+
   /// Every slot without a home is moving and has lost what it held. Returns the rows of them.
   mutating func markLost(generation: UInt64) -> [SlotRun] {
-    let homeless = runs { home[$0] == WireLimits.noServer ? 0 : nil }
+    let homeless = runs { home[$0] == WireLimits.noServer ? Mark(0, 0) : nil }
     for slot in home.indices where home[slot] == WireLimits.noServer {
       moving[slot] = true
       loss[slot] = generation
@@ -75,7 +144,7 @@ struct SlotTable: Sendable {
 
   /// Divides every row of slots without a home between the servers.
   mutating func settle(on servers: [UInt8]) {
-    for run in runs(where: { home[$0] == WireLimits.noServer ? 0 : nil }) {
+    for run in runs(where: { home[$0] == WireLimits.noServer ? Mark(0, 0) : nil }) {
       for offset in 0..<Int(run.count) {
         home[Int(run.first) + offset] = servers[offset * servers.count / Int(run.count)]
       }
@@ -83,45 +152,78 @@ struct SlotTable: Sendable {
     recount()
   }
 
-  /// The moving slots have arrived. Returns the rows of them with their homes.
-  mutating func arrive() -> [(run: SlotRun, home: UInt8)] {
-    let arrived = runs { moving[$0] ? UInt64(home[$0]) : nil }
+  /// The moving slots have arrived. Returns the rows of them with their homes and readers.
+  mutating func arrive() -> [Row] {
+    let arrived = runs { moving[$0] ? pair($0) : nil }
     for slot in moving.indices { moving[slot] = false }
-    return arrived.map { ($0, home[Int($0.first)]) }
+    return arrived.map(row)
   }
 
-  /// These slots have another home from now on.
+  /// These slots have another home from now on; if it was their backup, they have none.
   mutating func move(_ runs: [SlotRun], to server: UInt8) {
-    for run in runs {
-      for slot in Int(run.first)..<Int(run.first) + Int(run.count) { home[slot] = server }
+    for slot in runs.flatMap(\.slots) {
+      home[slot] = server
+      if backup[slot] == server { backup[slot] = WireLimits.noServer }
     }
+    recount()
+  }
+
+  /// The homes of these slots become their backups, and the backups homes.
+  mutating func exchange(_ runs: [SlotRun]) {
+    for slot in runs.flatMap(\.slots) { (home[slot], backup[slot]) = (backup[slot], home[slot]) }
+    recount()
+  }
+
+  /// These slots have another backup from now on.
+  mutating func setBackup(of runs: [SlotRun], to server: UInt8) {
+    for slot in runs.flatMap(\.slots) { backup[slot] = server }
     recount()
   }
 
   /// What these slots held was lost in their loss generation.
   mutating func raiseLoss(_ run: SlotRun) {
-    for slot in Int(run.first)..<Int(run.first) + Int(run.count) {
+    for slot in run.slots {
       loss[slot] = max(loss[slot], run.lossGeneration)
     }
   }
 
-  /// These slots in rows with one loss generation each; if those are more than `max`, as they were
+  /// These slots in rows with one home and one reader each, in the order given.
+  func rows(in runs: [SlotRun]) -> [Row] {
+    var rows: [Row] = []
+    for run in runs {
+      for slot in run.slots {
+        if slot > Int(run.first), pair(slot - 1) == pair(slot) {
+          rows[rows.count - 1].run.count += 1
+        } else {
+          rows.append(row(SlotRun(first: UInt16(slot), count: 1)))
+        }
+      }
+    }
+    return rows
+  }
+
+  /// These slots in rows with one loss generation and one backup each; if those are more than `max`, as they were
   /// given, each with the newest loss of any slot in it.
   func runs(in runs: [SlotRun], max limit: Int) -> [SlotRun] {
     var exact: [SlotRun] = []
     for run in runs {
-      for slot in Int(run.first)..<Int(run.first) + Int(run.count) {
-        if slot > Int(run.first), exact.last?.lossGeneration == loss[slot] {
+      for slot in run.slots {
+        if slot > Int(run.first), exact.last?.lossGeneration == loss[slot],
+          exact.last?.backup == backup(slot)
+        {
           exact[exact.count - 1].count += 1
         } else {
-          exact.append(SlotRun(first: UInt16(slot), count: 1, lossGeneration: loss[slot]))
+          exact.append(
+            SlotRun(
+              first: UInt16(slot), count: 1, lossGeneration: loss[slot], backup: backup(slot)))
         }
       }
     }
     guard exact.count > limit else { return exact }
     return runs.map { run in
       var run = run
-      run.lossGeneration = loss[Int(run.first)..<Int(run.first) + Int(run.count)].max() ?? 0
+      run.lossGeneration = loss[run.slots].max() ?? 0
+      run.backup = backup(Int(run.first))
       return run
     }
   }
@@ -129,50 +231,88 @@ struct SlotTable: Sendable {
   /// These slots stay frozen until `arrive`.
   mutating func freeze(_ runs: [SlotRun]) {
     for run in runs {
-      for slot in Int(run.first)..<Int(run.first) + Int(run.count) { moving[slot] = true }
+      for slot in run.slots { moving[slot] = true }
     }
   }
 
-  /// The last slots of a server, `count` at most, in `runsMax` rows at most; ascending.
-  func lastRuns(of server: UInt8, count: Int, runsMax: Int) -> [SlotRun] {
+  /// The last slots of which this is true, `count` at most, in `runsMax` rows at most; ascending.
+  func lastRuns(count: Int, runsMax: Int, where isWanted: (Int) -> Bool) -> [SlotRun] {
     var left = count
     var result: [SlotRun] = []
-    for run in runs(of: server).reversed().prefix(runsMax) where left > 0 {
+    let runs = runs { isWanted($0) ? Mark(loss[$0], backup[$0]) : nil }
+    for run in runs.reversed().prefix(runsMax) where left > 0 {
       let taken = min(left, Int(run.count))
+      let first = run.slots.upperBound - taken
       result.append(
-        SlotRun(
-          first: UInt16(Int(run.first) + Int(run.count) - taken), count: UInt16(taken),
-          lossGeneration: run.lossGeneration))
+        SlotRun(first: UInt16(first), count: UInt16(taken), lossGeneration: loss[first]))
       left -= taken
     }
     return result.reversed()
   }
 
-  /// All slots of a server, as SLOTS_SET has them.
-  func runs(of server: UInt8) -> [SlotRun] {
-    runs { home[$0] == server ? loss[$0] : nil }.map { run in
-      var run = run
-      run.lossGeneration = loss[Int(run.first)]
-      return run
-    }
+  /// The slots that are moving and have a home.
+  var taken: [Row] {
+    runs { moving[$0] && home[$0] != WireLimits.noServer ? pair($0) : nil }.map(row)
   }
 
-  /// All rows with their homes.
-  var rows: [(run: SlotRun, home: UInt8)] {
-    runs { UInt64(home[$0]) }.map { ($0, home[Int($0.first)]) }
+  /// All slots that a server is home or backup of, as SLOTS_SET has them.
+  func runs(of server: UInt8) -> [SlotRun] {
+    let own = runs { home[$0] == server ? Mark(loss[$0], backup[$0]) : nil }
+    let kept = runs { backup[$0] == server ? Mark(loss[$0], server) : nil }
+    return own.map { run in
+      SlotRun(
+        first: run.first, count: run.count, lossGeneration: loss[Int(run.first)], role: .home,
+        backup: Self.server(backup[Int(run.first)]))
+    }
+      + kept.map { run in
+        SlotRun(
+          first: run.first, count: run.count, lossGeneration: loss[Int(run.first)], role: .backup)
+      }
+  }
+
+  /// Slots in a row of which the same servers are home and serve reads.
+  struct Row {
+    var run: SlotRun
+    var home: UInt8
+    /// The backup, or else the home.
+    var reader: UInt8
+  }
+
+  /// All rows.
+  var rows: [Row] { runs { pair($0) }.map(row) }
+
+  private func pair(_ slot: Int) -> Mark { Mark(UInt64(home[slot]), backup[slot]) }
+
+  private func row(_ run: SlotRun) -> Row {
+    let slot = Int(run.first)
+    return Row(run: run, home: home[slot], reader: Self.server(backup[slot]) ?? home[slot])
+  }
+
+  private static func server(_ number: UInt8) -> UInt8? {
+    number == WireLimits.noServer ? nil : number
   }
 
   func count(of server: UInt8) -> Int { counts[Int(server)] }
+  func backupCount(of server: UInt8) -> Int { backupCounts[Int(server)] }
 
   private mutating func recount() {
-    for server in counts.indices { counts[server] = 0 }
+    for server in counts.indices { (counts[server], backupCounts[server]) = (0, 0) }
     for server in home { counts[Int(server)] += 1 }
+    for server in backup { backupCounts[Int(server)] += 1 }
+  }
+
+  /// What slots of one row have in common.
+  private struct Mark: Equatable {
+    var first: UInt64
+    var second: UInt8
+
+    init(_ first: UInt64, _ second: UInt8) { (self.first, self.second) = (first, second) }
   }
 
   /// The longest rows of slots for which `mark` gives the same value; nil belongs to none.
-  private func runs(where mark: (Int) -> UInt64?) -> [SlotRun] {
+  private func runs(where mark: (Int) -> Mark?) -> [SlotRun] {
     var runs: [SlotRun] = []
-    var previous: UInt64?
+    var previous: Mark?
     for slot in home.indices {
       let value = mark(slot)
       defer { previous = value }

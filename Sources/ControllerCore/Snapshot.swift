@@ -10,7 +10,8 @@ extension ControllerCore {
       epoch: configuration.epoch, generation: generation, serving: serving,
       takeOver: takeOver, automatic: policy.automatic, rate: total,
       sampleInterval: policy.sampleInterval,
-      inTransition: batch?.items.count ?? 0, movingSlots: recovery != nil,
+      inTransition: batch?.items.count ?? 0, copies: configuration.copies,
+      isOnTwo: isOnTwo, movingSlots: recovery != nil,
       slotMove: move.map {
         SlotMoveState(from: $0.from, to: $0.to, slots: $0.slotCount, messages: $0.progress.sent)
       },
@@ -35,6 +36,7 @@ extension ControllerCore {
     return ServerState(
       number: record.number, phase: phase, incarnation: record.incarnation,
       slots: slots.count(of: record.number), slotsGoal: plan.goal(of: record.number) ?? 0,
+      backups: slots.backupCount(of: record.number),
       weight: record.isDraining ? 0 : record.slow.weight, roundTrip: record.roundTrip,
       load: record.load, keys: record.totals.keys,
       reads: record.totals.reads, writes: record.totals.writes,

@@ -55,6 +55,8 @@ struct BatchItem: Sendable {
   let keyHash: UInt64
   let key: [UInt8]
   let home: UInt8
+  /// With two copies: who has to have the newest value too.
+  let second: UInt8?
   /// When it was asked for; nil: it followed from something else.
   var asked: UInt64?
   var stage = Stage.fencing
@@ -70,6 +72,9 @@ struct BatchItem: Sendable {
   /// No living server has the newest value.
   var isLost = false
   var deliveries: [UInt8: Delivery] = [:]
+
+  /// Bit per server that has the newest value at the end.
+  var keepers: UInt32 { bit(home) | (second.map(bit) ?? 0) }
 
   var isDone: Bool {
     switch stage {
@@ -127,7 +132,7 @@ extension ControllerCore {
   ) -> BatchItem {
     BatchItem(
       kind: kind, reason: reason, keyHash: hash, key: key, home: slots.home(ofHash: hash),
-      nextSend: now + configuration.times.resend)
+      second: second(of: hash), nextSend: now + configuration.times.resend)
   }
 
   /// Step 1: writes of these keys are answered `frozen`. Returns the items that found a place.
@@ -326,10 +331,10 @@ extension ControllerCore {
     let evictedBirth = answers.map(\.evictedBirth).max() ?? 0
     var receivers = batch.servers
     if (item.kind == .demote && !item.isLost) || faults.contains(.onlyHomeFenced) {
-      receivers = [item.home]
+      receivers = [item.home] + (item.second.map { [$0] } ?? [])
     }
     for server in receivers {
-      let isHome = server == item.home
+      let isHome = item.keepers & bit(server) != 0
       var header = header(.sync, to: server, generation: batch.fence)
       header.keyHash = item.keyHash
       header.version = isHome && !item.isLost ? item.base : 0
@@ -339,7 +344,7 @@ extension ControllerCore {
       for start in stride(from: 0, to: max(1, sessions.count), by: capacity) {
         bodies.append(
           SyncBody(
-            freshVersion: isHome ? item.freshVersion : 0, lossGeneration: lossGeneration,
+            freshVersion: isHome ? item.freshVersion : 0, lossGeneration: unsafeLoss,
             evictedBirth: evictedBirth,
             entries: Array(sessions[start..<min(start + capacity, sessions.count)])
           ).encoded())
@@ -355,10 +360,11 @@ extension ControllerCore {
     finishBatchIfDone()
   }
 
-  /// Each result once, in the same order in every run.
+  /// Each result once, in the same order in every run. Of two of one request the later one counts: the
+  /// server that had the earlier one was lost, and nobody has been told (docs/protocol.md §11).
   private func union(_ entries: [SessionEntry]) -> [SessionEntry] {
     let sorted = entries.sorted {
-      ($0.client, $0.sequence, $0.version) < ($1.client, $1.sequence, $1.version)
+      ($0.client, $0.sequence, $1.version) < ($1.client, $1.sequence, $0.version)
     }
     var result: [SessionEntry] = []
     for entry in sorted
@@ -376,7 +382,7 @@ extension ControllerCore {
     switch header.status {
     case .ok, .notFound: item.deliveries[server]?.acknowledge(header)
     case .behind:
-      bringHome(item)
+      bring(item, to: server)
       return
     default: return
     }
@@ -385,13 +391,13 @@ extension ControllerCore {
     finishBatchIfDone()
   }
 
-  /// The home server lacks the value: a holder sends it; SYNC is sent again meanwhile.
-  private mutating func bringHome(_ item: BatchItem) {
-    guard let batch, let holder = item.holders.first(where: { $0 != item.home }) else { return }
+  /// The server that is to keep the value lacks it: a holder sends it; SYNC is sent again meanwhile.
+  private mutating func bring(_ item: BatchItem, to server: UInt8) {
+    guard let batch, let holder = item.holders.first(where: { $0 != server }) else { return }
     var header = header(.copyOrder, to: holder, generation: batch.fence)
     header.keyHash = item.keyHash
     header.sequence = newSequence()
-    header.copyTargets = bit(item.home)
+    header.copyTargets = bit(server)
     send(Message(header, key: item.key))
     totals.copyOrders += 1
   }
@@ -458,9 +464,11 @@ extension ControllerCore {
     let table = targets.current
     targets.use(table)
     if let old = before.targets, targets.leave(old) { afterGrace([.freeTable(old)]) }
+    let isOnTwo = isOnTwo(after: item)
     entries.update(item.keyHash) { entry in
       entry.mode = .hot
       entry.home = item.home
+      (entry.second, entry.isOnTwo) = (item.second, isOnTwo)
       entry.targets = table
       entry.lossGeneration = lossGeneration
       if item.kind == .promote { entry.hotSince = now }
@@ -468,12 +476,12 @@ extension ControllerCore {
       entry.copyPause = 0
       // The next reading tells what is true from now on.
       entry.reading?.completed = max(item.freshVersion, item.base)
-      entry.reading?.replicaSet = bit(item.home)
+      entry.reading?.replicaSet = item.keepers
     }
     publish(
       .makeHot(
         entry: before.index, completed: max(item.freshVersion, item.base),
-        replicaSet: bit(item.home), since: since, home: item.home, copies: before.copies,
+        replicaSet: item.keepers, since: since, home: item.home, copies: before.copies,
         targets: table))
     // Only now: what it says has to have happened.
     noteEntry(item.keyHash)
@@ -485,7 +493,7 @@ extension ControllerCore {
       totals.retargets += 1
     }
     notice(.finished(item.kind, keyHash: item.keyHash, key: item.key, reason: item.reason))
-    orderCopies(item.keyHash, from: bit(item.home))
+    orderCopies(item.keyHash, from: item.keepers)
   }
 
   private mutating func finishDemotion(_ item: BatchItem) {

@@ -58,7 +58,8 @@ public enum DirectoryChange: Sendable, Equatable {
   /// The interface and the MAC address (6 bytes) by which frames reach a server. One that leaves
   /// meanwhile may be lost, as on a network.
   case relocate(UInt8, interface: UInt32, mac: [UInt8])
-  case setSlots(first: UInt16, count: UInt16, home: UInt8, moving: Bool)
+  /// `reader` serves cold reads; nil: the home does.
+  case setSlots(first: UInt16, count: UInt16, home: UInt8, reader: UInt8? = nil, moving: Bool)
   /// A table of 256 write targets. No entry may be using it.
   case setTargets(table: UInt8, servers: [UInt8])
   /// `home`, here and below: its home server, for those who watch; the memory does not keep it.

@@ -21,6 +21,8 @@ public struct DirectoryContents: Sendable, Equatable {
   /// One slot.
   public struct Slot: Sendable, Equatable {
     public var home: UInt8
+    /// Who serves cold reads: the backup, if there is one, else the home.
+    public var reader: UInt8
     public var moving: Bool
     public var lossGeneration: UInt64
   }
@@ -78,7 +80,8 @@ extension DirectoryMemory {
       drained: control.pointee.drained, servers: (0..<WireLimits.serversMax).map(server),
       slots: (0..<WireLimits.slots).map { slot in
         .init(
-          home: raw.pointee.slots[slot].home, moving: raw.pointee.slots[slot].moving != 0,
+          home: raw.pointee.slots[slot].home, reader: raw.pointee.slots[slot].reader,
+          moving: raw.pointee.slots[slot].moving != 0,
           lossGeneration: raw.pointee.slot_losses[slot])
       },
       targets: (0..<tables).map { table in

@@ -128,6 +128,9 @@ public final class DirectoryMemory: @unchecked Sendable {
   /// The home server of a slot.
   public func home(ofSlot slot: Int) -> Int { Int(raw.pointee.slots[slot].home) }
 
+  /// The server that cold reads of a slot go to: its backup, or else its home.
+  public func reader(ofSlot slot: Int) -> Int { Int(raw.pointee.slots[slot].reader) }
+
   /// What the memory says of one entry: version and set are of one moment.
   public func reading(ofEntry entry: UInt32) -> EntryReading {
     let (bucket, way) = (

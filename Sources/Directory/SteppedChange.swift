@@ -54,10 +54,11 @@ extension DirectoryMemory {
       stores.kind = DIRECTORY_CHANGE_SERVER
       stores.place = UInt32(number)
       stores.body.server = directory_server(place)
-    case .setSlots(let first, let count, let home, let moving):
+    case .setSlots(let first, let count, let home, let reader, let moving):
       stores.kind = DIRECTORY_CHANGE_SLOTS
       stores.setSlots(first, count)
       stores.home = home
+      stores.reader = reader ?? home
       stores.moving = moving ? 1 : 0
     case .setTargets(let table, let servers):
       precondition(servers.count == DIRECTORY_TARGETS && table < DIRECTORY_TARGET_TABLES)

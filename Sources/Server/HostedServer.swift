@@ -156,7 +156,9 @@ final class HostedServer {
     output.sender = sender
     core.receive(
       datagram, fromDirectory: sender.address == directory.address,
-      load: UInt16(clamping: load), lateness: lateness, output: &output)
+      load: UInt16(clamping: load), lateness: lateness,
+      origin: RequestOrigin(low: UInt64(sender.address.rawValue), port: sender.port),
+      output: &output)
   }
 }
 
@@ -192,7 +194,14 @@ private struct SocketOutput: ServerOutput {
       if storage?.settleInRound() == false { removeAll() }
       flush()
     }
-    let isAdded = batch.append(to: destination == .sender ? sender : directory) { room in
+    let receiver =
+      switch destination {
+      case .sender: sender
+      case .directory: directory
+      case .origin(let origin):
+        Endpoint(IPv4Address(rawValue: UInt32(truncatingIfNeeded: origin.low)), port: origin.port)
+      }
+    let isAdded = batch.append(to: receiver) { room in
       header.encode(into: room)
       let keyEnd = WireLimits.headerLength + key.count
       UnsafeMutableRawBufferPointer(rebasing: room[WireLimits.headerLength..<keyEnd])

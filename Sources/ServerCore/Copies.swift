@@ -53,6 +53,8 @@ extension ServerCore {
       arrival.key, keyHash: header.keyHash, value: arrival.value,
       attributes(header.keyHash, version: header.version, generation: generation, kind: kind))
     noteChange(arrival.key, header.keyHash)
+    // Whoever sent it has it.
+    confirm(header.keyHash)
     totals.copiesStored += 1
     var acknowledgement = header.reply(.ok)
     acknowledgement.operation = .copyAck
@@ -72,7 +74,9 @@ extension ServerCore {
     let fence = fence(of: arrival)
     guard !fence.isForAnotherKey, header.generation >= floor,
       header.generation >= fence.generation,
-      let record = engine.find(arrival.key, keyHash: header.keyHash), record.kind != .lost
+      let record = engine.find(arrival.key, keyHash: header.keyHash), record.kind != .lost,
+      // What may be nowhere else is for a transition only, which sees to the sessions too.
+      header.generation == fence.generation || !isUnconfirmed(header.keyHash, record.version)
     else { return }
     sendCopies(
       arrival.key, record.value, keyHash: header.keyHash, version: record.version,

@@ -18,6 +18,8 @@ struct KeyFence {
   var countsFrom: UInt64
   /// Unseen writes first sent below it are ambiguous; 0: nothing was lost.
   var lossGeneration: UInt64 = 0
+  /// The newest version that was written here while the key was cold; 0: none. Not written down.
+  var coldVersion: UInt64 = 0
   /// The newest birth of a client whose session another server had evicted at a SYNC...
   var evictedBirth: UInt64 = 0
   /// ...and the newest generation of such a SYNC.
@@ -55,46 +57,84 @@ struct ForgottenFences {
   }
 }
 
-/// The slots of a server.
+/// The slots of a server: those that it is home of, and those that it is backup of.
 struct OwnedSlots {
-  private var owned: [Bool]
+  private var roles: [SlotRole?]
   /// When what a slot held was lost; 0: never.
   private var lossGenerations: [UInt64]
+  /// Of own slots: the number of the backup; `WireLimits.noServer`: there is none.
+  private var backups: [UInt8]
+  /// Since which generation it is backup.
+  private var backupSince: [UInt64]
 
   init(count: Int) {
-    owned = Array(repeating: false, count: count)
+    roles = Array(repeating: nil, count: count)
     lossGenerations = Array(repeating: 0, count: count)
+    backups = Array(repeating: WireLimits.noServer, count: count)
+    backupSince = Array(repeating: 0, count: count)
   }
 
-  func contains(_ slot: Int) -> Bool { owned[slot] }
+  /// Whether the server is home of it.
+  func contains(_ slot: Int) -> Bool { roles[slot] == .home }
 
-  /// Of a slot of this server; 0 for others and where nothing was lost.
-  func lossGeneration(_ slot: Int) -> UInt64 { owned[slot] ? lossGenerations[slot] : 0 }
+  /// Whether it has been home or backup of it until a moment ago.
+  func isLeaving(_ slot: Int) -> Bool { roles[slot] == .leaving }
 
-  mutating func give(_ slot: Int, lossGeneration: UInt64) {
-    lossGenerations[slot] =
-      owned[slot] ? max(lossGenerations[slot], lossGeneration) : lossGeneration
-    owned[slot] = true
+  /// Whether the server is home or backup of it, or was until a moment ago: what it stores is data.
+  func keeps(_ slot: Int) -> Bool { roles[slot] != nil }
+
+  /// Whether the server was its backup already in that generation.
+  func isBackup(_ slot: Int, since generation: UInt64) -> Bool {
+    roles[slot] == .backup && generation >= backupSince[slot]
   }
 
-  mutating func give(_ run: SlotRun) {
-    for slot in Int(run.first)..<Int(run.first) + Int(run.count) {
-      give(slot, lossGeneration: run.lossGeneration)
+  /// The server that writes of an own slot are handed on to; nil: there is none.
+  func backup(_ slot: Int) -> UInt8? {
+    roles[slot] == .home && backups[slot] != WireLimits.noServer ? backups[slot] : nil
+  }
+
+  /// Whether the slot is on two servers, of which this is one.
+  func isPaired(_ slot: Int) -> Bool { roles[slot] == .backup || backup(slot) != nil }
+
+  /// Reads are the backup's, if there is one: the home may have what nobody else has. A backup has that
+  /// too when it has just been filled, and the one before it has not: a read that was steered here in
+  /// an earlier time is late.
+  func serves(_ slot: Int, _ operation: Operation, generation: UInt64) -> Bool {
+    switch roles[slot] {
+    case .home: operation != .get || backups[slot] == WireLimits.noServer
+    case .backup: operation == .get && generation >= backupSince[slot]
+    case .leaving, nil: false
     }
   }
 
-  mutating func take(_ slot: Int) { owned[slot] = false }
+  /// Of a slot that the server keeps; 0 for others and where nothing was lost.
+  func lossGeneration(_ slot: Int) -> UInt64 { roles[slot] == nil ? 0 : lossGenerations[slot] }
 
-  /// The newest loss of any own slot; 0: none.
+  /// Makes it home or backup of a slot, as the run says.
+  mutating func give(_ slot: Int, _ run: SlotRun, generation: UInt64) {
+    lossGenerations[slot] =
+      roles[slot] != nil ? max(lossGenerations[slot], run.lossGeneration) : run.lossGeneration
+    if run.role == .backup && roles[slot] != .backup { backupSince[slot] = generation }
+    roles[slot] = run.role
+    backups[slot] = run.role == .home ? run.backup ?? WireLimits.noServer : WireLimits.noServer
+  }
+
+  mutating func give(_ run: SlotRun, generation: UInt64 = 0) {
+    for slot in run.slots { give(slot, run, generation: generation) }
+  }
+
+  mutating func take(_ slot: Int) { roles[slot] = nil }
+
+  /// The newest loss of any slot that it keeps; 0: none.
   var newestLoss: UInt64 {
-    owned.indices.reduce(0) { owned[$1] ? max($0, lossGenerations[$1]) : $0 }
+    roles.indices.reduce(0) { roles[$1] != nil ? max($0, lossGenerations[$1]) : $0 }
   }
 
   /// FLOOR may drop a record: it is a copy of a key that the server is not home of, or a tombstone,
   /// unless the slot had a loss (there, nothing stored means that the value is lost).
   func isForgettable(_ keyHash: UInt64, _ kind: StoredRecord.Kind) -> Bool {
     let slot = KeyHash.slot(keyHash)
-    guard owned[slot] else { return true }
+    guard roles[slot] != nil else { return true }
     return kind == .tombstone && lossGenerations[slot] == 0
   }
 
@@ -106,27 +146,31 @@ struct OwnedSlots {
 
   /// Records of the slot are missing.
   mutating func damage(_ slot: Int) {
-    if owned[slot] { lossGenerations[slot] = Self.unknownLoss }
+    if roles[slot] != nil { lossGenerations[slot] = Self.unknownLoss }
   }
 
   /// What is missing was lost in this generation.
   mutating func dateDamage(_ generation: UInt64) {
-    for slot in owned.indices where owned[slot] && lossGenerations[slot] == Self.unknownLoss {
+    for slot in roles.indices where roles[slot] != nil && lossGenerations[slot] == Self.unknownLoss
+    {
       lossGenerations[slot] = generation
     }
   }
 
-  /// The own slots in rows with one loss generation each.
+  /// The slots in rows of one role, backup and loss generation each.
   var runs: [SlotRun] {
     var runs: [SlotRun] = []
-    for slot in owned.indices where owned[slot] {
-      if let last = runs.last, Int(last.first) + Int(last.count) == slot,
-        last.lossGeneration == lossGenerations[slot]
+    for slot in roles.indices {
+      guard let role = roles[slot], role != .leaving else { continue }
+      let run = SlotRun(
+        first: UInt16(slot), count: 1, lossGeneration: lossGenerations[slot], role: role,
+        backup: backup(slot))
+      if let last = runs.last, last.slots.upperBound == slot, last.role == run.role,
+        last.backup == run.backup, last.lossGeneration == run.lossGeneration
       {
         runs[runs.count - 1].count += 1
       } else {
-        runs.append(
-          SlotRun(first: UInt16(slot), count: 1, lossGeneration: lossGenerations[slot]))
+        runs.append(run)
       }
     }
     return runs

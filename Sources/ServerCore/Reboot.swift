@@ -60,7 +60,7 @@ extension ServerCore {
       // An epoch that has not given out slots has not begun to serve: nothing became hot in it.
       if hasSlotsOfEpoch {
         former = FormerKeys(
-          fences.filter { slots.contains(KeyHash.slot($0.key)) }.map { ($0.key, $0.value) })
+          fences.filter { slots.keeps(KeyHash.slot($0.key)) }.map { ($0.key, $0.value) })
       }
       for fence in fences.values { forgotten.add(fence) }
       // What is written down stays until there are slots of this epoch.
@@ -68,6 +68,7 @@ extension ServerCore {
       for fence in slotFences.values { forgotten.add(fence) }
       forgetMoves()
       fences.removeAll()
+      unconfirmed.removeAll()
       epoch = header.epoch
       hasSlotsOfEpoch = false
       floor = header.generation
@@ -117,6 +118,9 @@ extension ServerCore {
     forgotten = ForgottenFences()
     former = FormerKeys()
     slots = OwnedSlots(count: WireLimits.slots)
+    copies = 1
+    unconfirmed.removeAll()
+    unsettledDeletes.removeAll()
     slotsGeneration = 0
     hasSlotsOfEpoch = false
     forgetMoves()

@@ -20,7 +20,11 @@ extension ServerCore {
     }
     let fence = fence(of: arrival)
     let isReplicated = header.flags.contains(.replicated)
-    guard isReplicated || slots.contains(KeyHash.slot(header.keyHash)) else {
+    let isServed =
+      isReplicated
+      || slots.serves(
+        KeyHash.slot(header.keyHash), header.operation, generation: header.generation)
+    guard isServed else {
       refuse(arrival, .wrongServer, fence: fence.generation, &output)
       return
     }
@@ -64,6 +68,10 @@ extension ServerCore {
     _ arrival: Arrival, _ fence: FenceReading, _ output: inout some ServerOutput
   ) {
     let keyHash = arrival.header.keyHash
+    guard !isFromBefore(fence, arrival.header) else {
+      refuse(arrival, .staleGeneration, fence: fence.generation, &output)
+      return
+    }
     let record = engine.find(arrival.key, keyHash: keyHash)
     guard record != nil || !mayHaveDropped(arrival.header) else {
       refuse(arrival, .staleGeneration, fence: fence.generation, &output)
@@ -77,12 +85,26 @@ extension ServerCore {
       refuse(arrival, .lost, fence: fence.generation, &output)
       return
     }
+    guard !mustWait(arrival, record, &output) else {
+      refuse(arrival, .busy, fence: fence.generation, &output)
+      return
+    }
     totals.reads += 1
     let isValue = record?.kind == .value
     var header = replyHeader(arrival, isValue ? .ok : .notFound, fence: fence.generation)
     header.version = record?.version ?? 0
     if record?.kind == .tombstone { header.flags.insert(.tombstone) }
     send(header, value: record?.value ?? .init(start: nil, count: 0), &output)
+  }
+
+  /// The key has been through a transition since the read was steered: what was written here then,
+  /// nobody else may have.
+  private func isFromBefore(_ fence: FenceReading, _ header: Header) -> Bool {
+    guard fence.isForThisKey, slots.isPaired(KeyHash.slot(header.keyHash)),
+      !faults.contains(.unconfirmedShown)
+    else { return false }
+    return header.flags.contains(.replicated)
+      ? header.version < fence.coldVersion : header.generation < fence.generation
   }
 
   /// The newest value died with its holder, and nothing has been written or copied since.
@@ -150,8 +172,21 @@ extension ServerCore {
       refuse(arrival, .ambiguous, fence: fence.generation, &output)
       return
     }
+    guard holds || !mayHaveGone(header, record) else {
+      refuse(arrival, .ambiguous, fence: fence.generation, &output)
+      return
+    }
+    // What is not here was brought to home and backup by a transition, or deleted and forgotten.
+    if holds, handOn(arrival, version: entry.version, &output) { return }
     if !holds && !faults.contains(.replayedResultIsHolder) { header.flags.insert(.notHolder) }
     send(header, &output)
+  }
+
+  /// With two copies: the result of a cold key's write is known here, and what it wrote is not. If it
+  /// was not deleted since, the server that executed it was lost before another one had it.
+  private func mayHaveGone(_ header: Header, _ record: StoredRecord?) -> Bool {
+    copies > 1 && !header.flags.contains(.replicated)
+      && (record != nil || header.firstGeneration < slotsGeneration)
   }
 
   /// Why a write that was never seen here must not be executed.
@@ -205,6 +240,7 @@ extension ServerCore {
     // A smaller version is acknowledged, not applied: it is already overwritten.
     let isApplied = header.version > stored || faults.contains(.lastArrivalKept)
     if isApplied {
+      if isDelete, !header.flags.contains(.replicated) { noteDelete(arrival.key, header.keyHash) }
       engine.store(
         arrival.key, keyHash: header.keyHash, value: arrival.value,
         attributes(
@@ -222,6 +258,8 @@ extension ServerCore {
       Execution(
         client: header.client, sequence: header.sequence, keyHash: header.keyHash,
         version: header.version, wasApplied: isApplied))
+    if isApplied { noteUnconfirmed(header, fence) }
+    if handOn(arrival, version: header.version, &output) { return }
     if isApplied {
       sendCopies(
         arrival.key, arrival.value, keyHash: header.keyHash, version: header.version,
@@ -242,6 +280,6 @@ extension ServerCore {
   }
 
   func isForgettable(_ keyHash: UInt64, _ kind: StoredRecord.Kind) -> Bool {
-    slots.isForgettable(keyHash, kind)
+    slots.isForgettable(keyHash, kind) && !(kind == .tombstone && isUnsettled(keyHash))
   }
 }

@@ -33,8 +33,10 @@ public struct ServerConfiguration: Sendable {
 public enum ServerDestination: Sendable, Equatable {
   /// The source of the datagram that is answered.
   case sender
-  /// The rack's address: COPY and COPY_ACK.
+  /// The rack's address: what servers say to each other, and replies that go by way of the rack.
   case directory
+  /// Who sent the request to the server that handed it on.
+  case origin(RequestOrigin)
 }
 
 /// Takes what a server sends.
@@ -102,6 +104,12 @@ public struct ServerFaults: OptionSet, Sendable {
   public static let evictionIgnored = ServerFaults(rawValue: 1 << 13)
   /// A slot that is given after a loss keeps what is left over there.
   public static let leftoversKept = ServerFaults(rawValue: 1 << 14)
+  /// A write is answered before a second server has it.
+  public static let mirrorNotAwaited = ServerFaults(rawValue: 1 << 15)
+  /// Reads are shown what perhaps no other server has.
+  public static let unconfirmedShown = ServerFaults(rawValue: 1 << 16)
+  /// The second server of a write does not remember its result.
+  public static let mirrorForgetsSession = ServerFaults(rawValue: 1 << 17)
   /// What an earlier epoch's directory has stamped is served after the admission to a new one.
   public static let epochIgnored = ServerFaults(rawValue: 1 << 20)
   /// The same, until the new epoch's directory has given out the slots.

@@ -44,6 +44,12 @@ public struct ServerCore {
   var fences: [UInt64: KeyFence] = [:]
   var forgotten = ForgottenFences()
   var slots = OwnedSlots(count: WireLimits.slots)
+  /// Servers that a hot key's write has to be on before it is answered.
+  var copies = 1
+  /// By key hash: what perhaps no other server has yet.
+  var unconfirmed: [UInt64: Unconfirmed] = [:]
+  /// By key hash: keys of own slots whose tombstone the backup may lack.
+  var unsettledDeletes: [UInt64: [UInt8]] = [:]
   var floorParts = PartAssembly<FloorBody>()
   var slotsParts = PartAssembly<SlotsBody>()
   /// Of the newest message that gave it slots, whichever kind it was: of two servers that claim a
@@ -109,12 +115,13 @@ public struct ServerCore {
 
   /// Serves one datagram. `fromDirectory`: its source is the directory's address, as the
   /// controller's messages' must be. `load`: requests waiting; `lateness`: how late the server is,
-  /// in 10 microseconds; both go into replies.
+  /// in 10 microseconds; both go into replies. `origin`: who sent it, for `ServerDestination.origin`.
   public mutating func receive(
     _ datagram: UnsafeRawBufferPointer, fromDirectory: Bool, load: UInt16, lateness: UInt16,
-    output: inout some ServerOutput
+    origin: RequestOrigin = RequestOrigin(), output: inout some ServerOutput
   ) {
-    guard let arrival = Arrival(datagram, load: load, lateness: lateness),
+    guard
+      let arrival = Arrival(datagram, load: load, lateness: lateness, origin: origin),
       isForUs(arrival.header)
     else { return }
     guard !refuseForStorage(arrival, &output) else { return }
@@ -127,6 +134,10 @@ public struct ServerCore {
       storeSlotCopy(arrival, &output)
     } else if operation == .slotCopyAck {
       slotCopyAcknowledged(arrival)
+    } else if operation == .mirror {
+      storeMirror(arrival, &output)
+    } else if operation == .mirrorAck {
+      deleteAcknowledged(arrival)
     } else if fromDirectory {
       obey(arrival, &output)
     }
@@ -144,10 +155,11 @@ public struct ServerCore {
     refuse(arrival, .busy, fence: fence.isForThisKey ? fence.generation : 0, &output)
   }
 
-  /// Whether a datagram says that it is a copy to store; it is not checked.
+  /// Whether a datagram says that it is a copy or mirrored write to store; it is not checked.
   public static func isCopy(_ datagram: UnsafeRawBufferPointer) -> Bool {
-    datagram.count > WireLimits.operationOffset
-      && datagram[WireLimits.operationOffset] == Operation.copy.rawValue
+    guard datagram.count > WireLimits.operationOffset else { return false }
+    let operation = datagram[WireLimits.operationOffset]
+    return operation == Operation.copy.rawValue || operation == Operation.mirror.rawValue
   }
 
   /// How a server of emulated capacity serves a datagram.
@@ -155,7 +167,7 @@ public struct ServerCore {
     guard let header = try? Header(datagram: datagram), !header.flags.contains(.reply) else {
       return .atOnce
     }
-    if header.operation == .copy { return .copy }
+    if header.operation == .copy || header.operation == .mirror { return .copy }
     return header.operation.isRequest ? .request : .atOnce
   }
 
@@ -172,6 +184,9 @@ public struct ServerCore {
 
   /// Whether it is home of a slot, as far as it knows: for invariants.
   public func isHome(ofSlot slot: Int) -> Bool { slots.contains(slot) }
+
+  /// Whether it is backup of a slot, as far as it knows: for invariants.
+  public func isBackup(ofSlot slot: Int) -> Bool { slots.isBackup(slot, since: .max) }
 
   /// Its number, for the owners of several servers.
   public var number: UInt8 { configuration.number }
@@ -198,7 +213,8 @@ public struct ServerCore {
     }
     guard fence.isFor(arrival.key) else { return FenceReading(isForAnotherKey: true) }
     return FenceReading(
-      isForThisKey: true, generation: fence.generation, lossGeneration: fence.lossGeneration,
+      isForThisKey: true, generation: fence.generation, coldVersion: fence.coldVersion,
+      lossGeneration: fence.lossGeneration,
       evictedBirth: fence.evictedBirth, evictedGeneration: fence.evictedGeneration)
   }
 
@@ -253,8 +269,12 @@ struct Arrival {
   let value: UnsafeRawBufferPointer
   let load: UInt16
   let lateness: UInt16
+  let origin: RequestOrigin
 
-  init?(_ datagram: UnsafeRawBufferPointer, load: UInt16, lateness: UInt16) {
+  init?(
+    _ datagram: UnsafeRawBufferPointer, load: UInt16, lateness: UInt16,
+    origin: RequestOrigin = RequestOrigin()
+  ) {
     guard let header = try? Header(datagram: datagram) else { return nil }
     self.header = header
     let keyEnd = WireLimits.headerLength + Int(header.keyLength)
@@ -262,6 +282,7 @@ struct Arrival {
     value = UnsafeRawBufferPointer(rebasing: datagram[keyEnd...])
     self.load = load
     self.lateness = lateness
+    self.origin = origin
   }
 
   /// What the directory lets through: anything else did not come from a client through it.
@@ -280,6 +301,7 @@ struct FenceReading {
   /// The hash stands for another key in the directory.
   var isForAnotherKey = false
   var generation: UInt64 = 0
+  var coldVersion: UInt64 = 0
   var lossGeneration: UInt64 = 0
   var evictedBirth: UInt64 = 0
   var evictedGeneration: UInt64 = 0

@@ -26,6 +26,7 @@ extension ServerCore {
       if leaving.isFenced { state.losses = losses(of: leaving, body.runs) }
     case .take: takeSlots(body, header)
     case .leave: leaveSlots(body)
+    case .assign: assignSlots(body, header)
     case .cancel: cancelMove(body)
     }
     state.encoded().withUnsafeBytes { send(answer(arrival, .slotsMoveAck), value: $0, &output) }
@@ -50,19 +51,22 @@ extension ServerCore {
         move: body.move, peer: body.peer, slots: SlotSet(body.runs), generation: body.move,
         named: Set(body.keyHashes), isCleared: faults.contains(.slotLeftoversKept))
       // Who may have been sent for what is dropped is refused from now on, as with a floor.
-      for slot in SlotSet(body.runs).numbers { clearedSlots[slot] = body.move }
+      for slot in SlotSet(body.runs).numbers where !slots.keeps(slot) {
+        clearedSlots[slot] = body.move
+      }
     }
     guard let arriving, arriving.move == body.move else { return false }
     if !arriving.isCleared { clearSome(arriving) }
     return true
   }
 
-  /// Drops leftovers of the coming slots: only copies kept on purpose are data. What is hot, or
-  /// has become so since the order was made, stays.
+  /// Drops leftovers of the coming slots: only copies kept on purpose are data, as those of a backup
+  /// are that becomes home. What is hot, or has become so since the order was made, stays.
   private mutating func clearSome(_ arriving: ArrivingSlots) {
     var found: [(keyHash: UInt64, key: [UInt8])] = []
     let isOver = engine.scan(effort: LeavingSlots.effort) { record in
-      if arriving.slots.contains(KeyHash.slot(record.keyHash)),
+      let slot = KeyHash.slot(record.keyHash)
+      if arriving.slots.contains(slot), !slots.keeps(slot),
         record.generation < arriving.generation, !arriving.named.contains(record.keyHash),
         fences[record.keyHash]?.generation ?? 0 < arriving.generation
       {
@@ -109,10 +113,11 @@ extension ServerCore {
     let header = arrival.header
     let isLost = header.flags.contains(.lost)
     let isTombstone = header.flags.contains(.tombstone)
+    let fence = fence(of: arrival)
     guard hasRightHash(arrival), header.version != 0 || isLost, !(isLost && isTombstone),
       !(isLost || isTombstone) || arrival.value.isEmpty,
       // As with copies: the key has been in a transition since.
-      header.generation >= fence(of: arrival).generation
+      header.generation >= fence.generation
     else { return false }
     let kind: StoredRecord.Kind = isLost ? .lost : isTombstone ? .tombstone : .value
     if let record = engine.find(arrival.key, keyHash: header.keyHash) {
@@ -121,26 +126,29 @@ extension ServerCore {
         header.version > record.version || header.version == record.version && kind != record.kind
       else { return true }
     }
+    noteArrived(arrival, fence, isTombstone: isTombstone)
     engine.store(
       arrival.key, keyHash: header.keyHash, value: arrival.value,
       RecordAttributes(
         version: header.version, generation: header.generation, kind: kind,
-        isForgettable: kind == .tombstone))
+        isForgettable: kind == .tombstone && !isUnsettled(header.keyHash)))
     return true
   }
 
-  /// The slots are its own. What was stamped before their fence is refused for good.
+  /// It is home or backup of the slots, as their runs say. What was stamped before their fence is
+  /// refused for good.
   private mutating func takeSlots(_ body: MoveBody, _ header: Header) {
     guard let arriving, arriving.move == body.move else { return }
     for run in body.runs {
-      for slot in Int(run.first)..<Int(run.first) + Int(run.count) {
-        slots.give(slot, lossGeneration: run.lossGeneration)
+      for slot in run.slots {
+        slots.give(slot, run, generation: header.generation)
         slotFences[slot] = SlotFence(
           generation: header.generation, evictedBirth: body.evictedBirth,
           lossGeneration: body.lossGeneration)
       }
     }
     sessions.raiseEvictedBirth(to: body.evictedBirth)
+    settleUnconfirmed(in: arriving.slots, header.generation)
     // A directory that begins a new epoch believes whoever got a slot last.
     slotsGeneration = max(slotsGeneration, header.generation)
     self.arriving = nil
@@ -321,8 +329,31 @@ extension ServerCore {
     self.leaving?.outstanding.remove(at: index)
   }
 
+  /// The slots have another backup, or another home, than before, and nothing of them is served by
+  /// anyone until all who have to do with them know it.
+  private mutating func assignSlots(_ body: MoveBody, _ header: Header) {
+    let isOldHome = leaving?.move == body.move
+    // A late one must not undo what the server was told since.
+    guard isOldHome || body.move > newestMove, header.generation >= slotsGeneration else { return }
+    if !isOldHome { _ = beginMove(body.move) }
+    leaving = nil
+    for run in body.runs {
+      for slot in run.slots where slots.keeps(slot) {
+        slots.give(slot, run, generation: header.generation)
+      }
+    }
+    settleUnconfirmed(in: SlotSet(body.runs), header.generation)
+    slotsGeneration = max(slotsGeneration, header.generation)
+    recordSlots()
+    recordServer()
+  }
+
   /// The directory steers nothing of these slots here any more.
   private mutating func leaveSlots(_ body: MoveBody) {
+    for slot in SlotSet(body.runs).numbers where slots.isLeaving(slot) {
+      slots.take(slot)
+      release = .due
+    }
     guard let leaving, leaving.move == body.move, !faults.contains(.oldHomeAnswers) else { return }
     for slot in leaving.slots.numbers { slots.take(slot) }
     recordSlots()
@@ -382,7 +413,7 @@ extension ServerCore {
     }
     var found: [(record: RecordAttributes, keyHash: UInt64, key: [UInt8])] = []
     let isOver = engine.scan(effort: 4 * LeavingSlots.effort) { record in
-      guard !slots.contains(KeyHash.slot(record.keyHash)) else { return true }
+      guard !slots.keeps(KeyHash.slot(record.keyHash)) else { return true }
       found.append(
         (
           RecordAttributes(

@@ -124,8 +124,14 @@ extension ServerCore {
       send(reply, key: arrival.key, &output)
       return
     }
+    let before = record?.version ?? 0
     settle(arrival, record, freshVersion: body.freshVersion)
-    if slots.contains(KeyHash.slot(header.keyHash)) {
+    if body.freshVersion > before {
+      noteFresh(header.keyHash, body.freshVersion, header.generation)
+    }
+    settleUnconfirmed(header.keyHash, header.version, header.generation)
+    let slot = KeyHash.slot(header.keyHash)
+    if slots.contains(slot) || slots.keeps(slot) && header.version != 0 {
       // Whatever was newer is here now.
       if var fence = fences[header.keyHash] {
         fence.countsFrom = header.generation
@@ -183,6 +189,7 @@ extension ServerCore {
         body, part: header.part, parts: header.parts, attempt: attempt)
       {
         forget(below: header.generation, named: Set(bodies.flatMap(\.keyHashes)))
+        if !unsettledDeletes.isEmpty { settleDeletes(header.generation, &output) }
       }
     }
     send(answer(arrival, .floorAck), &output)
@@ -197,6 +204,7 @@ extension ServerCore {
       guard !named.contains(keyHash) else { continue }
       forgotten.add(fence)
       setFence(keyHash, nil)
+      confirm(keyHash)
     }
     for (slot, fence) in slotFences where fence.generation < generation {
       forgotten.add(fence)
@@ -207,10 +215,11 @@ extension ServerCore {
     recordServer()
     recordSlotFences()
     let (fences, slots, leaving, arriving) = (fences, slots, leaving, arriving)
+    let unsettled = unsettledDeletes
     engine.forget { record in
       // It may have come to be data since it was stored, and what moves is kept as it is.
       let slot = KeyHash.slot(record.keyHash)
-      guard slots.isForgettable(record.keyHash, record.kind),
+      guard slots.isForgettable(record.keyHash, record.kind), unsettled[record.keyHash] == nil,
         leaving?.slots.contains(slot) != true, arriving?.slots.contains(slot) != true
       else { return false }
       guard !named.contains(record.keyHash) else { return false }
@@ -231,7 +240,11 @@ extension ServerCore {
     case .outdated: return
     case .nothingNew: break
     case .complete(let bodies):
-      setSlots(bodies.flatMap(\.runs), named: Set(bodies.flatMap(\.keyHashes)))
+      setSlots(
+        bodies.flatMap(\.runs), named: Set(bodies.flatMap(\.keyHashes)),
+        generation: header.generation)
+      copies = bodies.map { Int($0.copies) }.max() ?? 1
+      if copies < 2 { unconfirmed.removeAll() }
       slotsGeneration = header.generation
       hasSlotsOfEpoch = true
       // The directory has brought home whatever was hot before.
@@ -242,19 +255,21 @@ extension ServerCore {
     send(answer(arrival, .slotsAck), &output)
   }
 
-  private mutating func setSlots(_ runs: [SlotRun], named: Set<UInt64>) {
+  private mutating func setSlots(
+    _ runs: [SlotRun], named: Set<UInt64>, generation: UInt64
+  ) {
     // Whatever was on its way: this is how it is.
     (leaving, arriving, takenMove, release) = (nil, nil, 0, .none)
     var isGiven = Array(repeating: false, count: WireLimits.slots)
     var isEmptied = Array(repeating: false, count: WireLimits.slots)
     for run in runs {
-      for slot in Int(run.first)..<Int(run.first) + Int(run.count) {
+      for slot in run.slots {
         isGiven[slot] = true
         // What is left over there from another time is not what was lost.
-        if !slots.contains(slot) && run.lossGeneration > 0 && !faults.contains(.leftoversKept) {
+        if !slots.keeps(slot) && run.lossGeneration > 0 && !faults.contains(.leftoversKept) {
           isEmptied[slot] = true
         }
-        slots.give(slot, lossGeneration: run.lossGeneration)
+        slots.give(slot, run, generation: generation)
       }
     }
     for (keyHash, fence) in fences where isEmptied[KeyHash.slot(keyHash)] {
@@ -265,11 +280,14 @@ extension ServerCore {
       setFence(keyHash, raised)
     }
     for slot in isGiven.indices where !isGiven[slot] { slots.take(slot) }
+    let unsettled = unsettledDeletes
     engine.review { record in
       if isEmptied[KeyHash.slot(record.keyHash)] && !named.contains(record.keyHash) {
         return .remove
       }
-      return .keep(isForgettable: slots.isForgettable(record.keyHash, record.kind))
+      return .keep(
+        isForgettable: slots.isForgettable(record.keyHash, record.kind)
+          && unsettled[record.keyHash] == nil)
     }
   }
 }

@@ -9,6 +9,9 @@ public struct RackSimulation: SeededSimulation {
   /// steering, so mutations show sooner and the proof leans on less.
   public var demandsVersions: Demand = .bySeed
 
+  /// Servers that an acknowledged write has to be on, 1 or 2; nil: as the seed says.
+  public var copies: Int?
+
   /// See `RackScenario.requestsAreDirect`.
   public var requestsAreDirect = false
 
@@ -38,6 +41,13 @@ public struct RackSimulation: SeededSimulation {
     case .never: scenario.demandsVersions = false
     case .bySeed: break
     }
+    if let copies { scenario.copies = copies }
+    // A read's demand is how a server knows what another one has.
+    if scenario.copies > 1 {
+      if demandsVersions == .never { scenario.copies = 1 } else { scenario.demandsVersions = true }
+    }
+    // Durable servers take no part in racks with two copies.
+    if scenario.copies > 1 { scenario.isDurable = false }
     scenario.worldFaults.removeAll { !worldFaults.contains($0.kind) }
     // Only who dies can tell whether its state outlives it.
     if !worldFaults.contains(.crash) { scenario.isDurable = false }

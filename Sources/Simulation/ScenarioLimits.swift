@@ -71,6 +71,8 @@ public enum ScenarioPart: String, Sendable, CaseIterable {
   case damage
   /// Servers that are drained and added, and slots that move by themselves.
   case serverChanges = "server-changes"
+  /// Second copies of everything.
+  case secondCopies = "second-copies"
 
   func leaveOut(of scenario: inout RackScenario) {
     switch self {
@@ -98,6 +100,7 @@ public enum ScenarioPart: String, Sendable, CaseIterable {
     case .serverChanges:
       scenario.serverChanges = 0
       scenario.rebalances = false
+    case .secondCopies: scenario.copies = 1
     }
   }
 }

@@ -91,7 +91,8 @@ public final class SessionTable {
     return finding
   }
 
-  /// Records the result of a write that `look` found unseen, at once after it.
+  /// Records the result of a write that `look` found unseen, or seen under a smaller version, at once
+  /// after it.
   public func record(
     client: UInt64, sequence: UInt64, acknowledged: UInt64, keyHash: UInt64, version: UInt64,
     operation: Operation, status: Status
@@ -152,7 +153,9 @@ public final class SessionTable {
       guard entry.client != 0, admits(entry.client) else { return }
       index = create(entry.client, mark: mark)
     }
-    guard slot(sessions[index], entry.sequence).pointee == 0 else { return }
+    // Of two results the later one counts: who had the earlier one was lost, and nobody has been told.
+    let known = slot(sessions[index], entry.sequence).pointee
+    guard known == 0 || pool[known - 1].pointee.version < entry.version else { return }
     let new = Entry(entry, keyHash: keyHash, session: index)
     add(index, new)
     writeDown(new)

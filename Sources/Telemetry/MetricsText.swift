@@ -71,6 +71,11 @@ public struct MetricsText: Sendable {
       Double(status.inTransition))
     gauge("servers", "Servers in the rack file.", labels, Double(status.servers))
     gauge("servers_alive", "Servers that serve.", labels, Double(status.serversAlive))
+    if let isOnTwo = status.onTwoServers {
+      gauge(
+        "on_two_servers", "Whether everything that was acknowledged is on two servers.", labels,
+        isOnTwo ? 1 : 0)
+    }
     for (name, count) in status.counters.sorted(by: { $0.key < $1.key }) {
       if name.hasPrefix("drop_") {
         counter(
@@ -102,6 +107,7 @@ public struct MetricsText: Sendable {
       ("slow_servers_total", "Times that a server was found slow.", totals.slowServers),
       ("slot_moves_total", "Moves of slots between living servers.", totals.slotMoves),
       ("slot_moves_given_up_total", "Moves of slots that did not end.", totals.slotMovesGivenUp),
+      ("backup_moves_total", "Moves that gave slots a backup.", totals.backupMoves),
       ("drains_total", "Servers that were drained.", totals.drains),
       ("adoptions_total", "Controllers that took over the running directory.", totals.adoptions),
     ] { counter(name, help, labels, UInt64(max(0, count))) }
@@ -117,6 +123,9 @@ public struct MetricsText: Sendable {
       server.storage == .full ? 1 : 0)
     gauge("server_load", "Requests that waited at the last probe.", labels, Double(server.load))
     gauge("server_slots", "Slots that the server is home of.", labels, Double(server.slots))
+    if let backups = server.backups {
+      gauge("server_backup_slots", "Slots that the server is backup of.", labels, Double(backups))
+    }
     gauge("server_keys", "Keys that the server stores.", labels, Double(server.keys))
     let help = "Requests steered to the server."
     counter("server_requests_total", help, labels + [("operation", "read")], server.reads)

@@ -311,6 +311,9 @@ public struct ScenarioRun {
       report.shortcomings.append(
         "\(report.operations) operations were recorded, \(scenario.operations) were asked for")
     }
+    if scenario.nothingLost, report.lost > 0 {
+      report.shortcomings.append("\(report.lost) reads were answered lost: nothing was to be lost")
+    }
     // Half of the moments may fall into a transition that is still under way.
     if scenario.transitionsEveryMilliseconds > 0 {
       let due =

@@ -198,7 +198,7 @@ extension TestbedLayout {
   /// The rack file of the controller.
   public func rackFile(of file: TestbedFile, folder: String) -> RackFile {
     var rack = RackFile(
-      name: name, address: Self.rackAddress, hashSeed: file.hashSeed,
+      name: name, address: Self.rackAddress, hashSeed: file.hashSeed, copies: file.copies,
       mode: mode, interfaces: directoryInterfaces, buckets: file.buckets, window: file.window,
       stateFile: "\(folder)/directory.state", socket: "\(folder)/controller.socket",
       policy: file.policy,

@@ -167,17 +167,36 @@ public struct FloorBody: Sendable, Equatable {
   }
 }
 
-/// A row of slots that a server is home of.
+/// What a server is to a slot (`enum hotrack_slot_role` in `bpf/wire.h`).
+public enum SlotRole: UInt8, Sendable {
+  /// It executes writes, and serves reads if the slot has no backup.
+  case home = 0
+  /// It takes what the home has executed, and serves reads.
+  case backup = 1
+  /// In SLOTS_MOVE's `assign` only: it was one of them, and keeps what it stores until it is told that
+  /// nobody needs it any more.
+  case leaving = 2
+}
+
+/// A row of slots that a server is home or backup of.
 public struct SlotRun: Sendable, Equatable {
   public var first: UInt16
   public var count: UInt16
+  public var role = SlotRole.home
+  /// If the server is home: the number of the backup; nil: there is none.
+  public var backup: UInt8?
   /// The generation in which what these slots held was lost; 0: never.
   public var lossGeneration: UInt64
 
-  public init(first: UInt16, count: UInt16, lossGeneration: UInt64 = 0) {
+  public init(
+    first: UInt16, count: UInt16, lossGeneration: UInt64 = 0, role: SlotRole = .home,
+    backup: UInt8? = nil
+  ) {
     self.first = first
     self.count = count
     self.lossGeneration = lossGeneration
+    self.role = role
+    self.backup = backup
   }
 
   /// All slots of the other run are in this one.
@@ -185,12 +204,19 @@ public struct SlotRun: Sendable, Equatable {
     first <= other.first
       && Int(other.first) + Int(other.count) <= Int(first) + Int(count)
   }
+  /// The numbers of the slots.
+  public var slots: Range<Int> { Int(first)..<Int(first) + Int(count) }
 
   static let length = 16
 
   init(from reader: inout BodyReader) throws(WireError) {
     (first, count) = (try reader.uint16(), try reader.uint16())
-    try reader.skip(4)
+    guard let role = SlotRole(rawValue: try reader.uint8()) else { throw .unknownCode }
+    self.role = role
+    let backup = try reader.uint8()
+    guard backup <= WireLimits.serversMax else { throw .unknownCode }
+    self.backup = backup == 0 ? nil : backup - 1
+    try reader.skip(2)
     lossGeneration = try reader.uint64()
     guard Int(first) + Int(count) <= WireLimits.slots else { throw .contradictoryLengths }
   }
@@ -198,34 +224,39 @@ public struct SlotRun: Sendable, Equatable {
   func encode(to bytes: inout [UInt8]) {
     bytes.append(first)
     bytes.append(count)
-    bytes.append(contentsOf: [0, 0, 0, 0])
+    bytes.append(contentsOf: [role.rawValue, backup.map { $0 + 1 } ?? 0, 0, 0])
     bytes.append(lossGeneration)
   }
 }
 
-/// The value of a SLOTS_SET: all slots that the server is home of from now on, and the key hashes
-/// that have a directory entry (their values are kept when a lost slot is taken over).
+/// The value of a SLOTS_SET: all slots that the server is home or backup of from now on, and the key
+/// hashes that have a directory entry (their values are kept when a lost slot is taken over).
 public struct SlotsBody: Sendable, Equatable {
   public var runs: [SlotRun]
   public var keyHashes: [UInt64]
+  /// Servers that a hot key's write has to be on before it is answered: 1 or 2.
+  public var copies: UInt16
 
-  public init(runs: [SlotRun], keyHashes: [UInt64]) {
+  public init(runs: [SlotRun], keyHashes: [UInt64], copies: UInt16 = 1) {
     self.runs = runs
     self.keyHashes = keyHashes
+    self.copies = copies
   }
 
   static let prefixLength = 8
 
   /// Cuts the whole into parts that fit a datagram each; at least one.
-  public static func parts(runs: [SlotRun], keyHashes: [UInt64]) -> [SlotsBody] {
+  public static func parts(
+    runs: [SlotRun], keyHashes: [UInt64], copies: UInt16 = 1
+  ) -> [SlotsBody] {
     let room = WireLimits.bodyLengthMax - prefixLength
     var parts: [SlotsBody] = []
-    var part = SlotsBody(runs: [], keyHashes: [])
+    var part = SlotsBody(runs: [], keyHashes: [], copies: copies)
     var used = 0
     func close(for length: Int) {
       guard used + length > room else { return }
       parts.append(part)
-      part = SlotsBody(runs: [], keyHashes: [])
+      part = SlotsBody(runs: [], keyHashes: [], copies: copies)
       used = 0
     }
     for run in runs {
@@ -245,7 +276,8 @@ public struct SlotsBody: Sendable, Equatable {
   public init(decoding bytes: [UInt8]) throws(WireError) {
     var reader = BodyReader(bytes)
     let (runCount, hashCount) = (Int(try reader.uint16()), Int(try reader.uint16()))
-    try reader.skip(4)
+    copies = try reader.uint16()
+    try reader.skip(2)
     guard reader.remaining == runCount * SlotRun.length + hashCount * 8 else {
       throw .contradictoryLengths
     }
@@ -259,7 +291,8 @@ public struct SlotsBody: Sendable, Equatable {
     var bytes: [UInt8] = []
     bytes.append(UInt16(runs.count))
     bytes.append(UInt16(keyHashes.count))
-    bytes.append(contentsOf: [0, 0, 0, 0])
+    bytes.append(copies)
+    bytes.append(contentsOf: [0, 0])
     for run in runs { run.encode(to: &bytes) }
     for hash in keyHashes { bytes.append(hash) }
     return bytes

@@ -10,10 +10,12 @@ public enum MoveStep: UInt8, Sendable, CaseIterable {
   case fence = 3
   /// New home: the slots are yours.
   case take = 4
-  /// Old home: they are yours no more.
+  /// Old home, or old backup: they are yours no more.
   case leave = 5
   /// Both: as if nothing had been.
   case cancel = 6
+  /// Old home, and a backup that is replaced: what you are to these slots from now on.
+  case assign = 7
 }
 
 /// The value of a SLOTS_MOVE: one step of the move of some slots.

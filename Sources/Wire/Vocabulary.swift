@@ -19,6 +19,8 @@ public enum Operation: UInt8, Sendable, CaseIterable {
   case copyOrder = 18
   case slotCopy = 19
   case slotCopyAck = 20
+  case mirror = 21
+  case mirrorAck = 22
 
   case fence = 24
   case fenceAck = 25
@@ -86,6 +88,8 @@ public struct Flags: OptionSet, Sendable, Hashable {
   public static let retry = Flags(rawValue: UInt16(HOTRACK_FLAG_RETRY))
   /// In SYNC and SLOT_COPY: no living server has the newest value.
   public static let lost = Flags(rawValue: UInt16(HOTRACK_FLAG_LOST))
+  /// In MIRROR: the answer goes to the rack, which knows the client by the return address.
+  public static let viaRack = Flags(rawValue: UInt16(HOTRACK_FLAG_VIA_RACK))
 }
 
 /// Sizes and numbers of the wire format.

@@ -41,6 +41,9 @@ struct BenchRackCommand: ParsableCommand {
     transform: directoryMode)
   var mode = RackPlan().mode
 
+  @Option(help: "Servers that an acknowledged write is on, 1 or 2.")
+  var copies = RackPlan().copies
+
   @Option(
     name: [.customLong("alpha"), .customLong("zipf")],
     help: "Skew of their popularity after Zipf, 0 to 3. Default: the profile's, or 1.2.")
@@ -142,6 +145,8 @@ struct BenchRackCommand: ParsableCommand {
       guard holds else { throw ValidationError(rule) }
     }
     try check((1...32).contains(servers), "--servers: 1 to 32")
+    try check((1...2).contains(copies), "--copies: 1 or 2")
+    try check(copies <= servers, "--copies 2 needs two servers at least")
     try check((10...1_000_000).contains(capacity), "--capacity: 10 to 1,000,000")
     try check((1...ZipfDistribution.countMax).contains(keys), "--keys: 1 to 100,000,000")
     try check((0...ZipfDistribution.alphaMax).contains(alpha ?? 0), "--alpha: 0 to 3")
@@ -183,6 +188,7 @@ struct BenchRackCommand: ParsableCommand {
     }
     if let alpha = uniform ? 0 : alpha { plan.alpha = alpha }
     plan.mode = mode
+    plan.copies = copies
     (plan.policies, plan.p99Limit) = (policies, p99Limit)
     (plan.seconds, plan.warmUp) = (measuring.seconds, measuring.warmUp)
     (plan.probeSeconds, plan.probeWarmUp) = (measuring.probeSeconds, measuring.probeWarmUp)

@@ -46,6 +46,7 @@ extension ControllerOptions {
           number: UInt8(server.number), endpoint: Endpoint(server.address, port: server.port),
           interface: server.interface, mac: server.mac?.bytes, isDrained: server.isDrained)
       })
+    copies = file.copies
     isOneArm = file.mode == .oneArm
     plane =
       switch file.plane {

@@ -14,6 +14,9 @@ struct SimulateOptions: ParsableArguments {
     transform: { try named($0, "way to demand") })
   var demand = RackSimulation.Demand.bySeed
 
+  @Option(help: "Servers that an acknowledged write is on, 1 or 2, in all seeds; else as they say.")
+  var copies: Int?
+
   @Option(help: "World faults that seeds may have: all, none, or some, as in pause,crash.")
   var world = WorldKinds.all
 
@@ -31,11 +34,16 @@ struct SimulateOptions: ParsableArguments {
     var simulation = RackSimulation()
     simulation.faults = fault
     simulation.demandsVersions = demand
+    simulation.copies = copies
     simulation.worldFaults = world.kinds
     simulation.looksFromOutside = clientsOnly
     simulation.requestsAreDirect = directRequests
     simulation.limits = limits.limits
     return simulation
+  }
+
+  func validate() throws {
+    if let copies, !(1...2).contains(copies) { throw ValidationError("--copies is 1 or 2") }
   }
 
   /// The arguments that describe a simulation.
@@ -45,6 +53,7 @@ struct SimulateOptions: ParsableArguments {
     if simulation.demandsVersions != .bySeed {
       text += " --demand \(simulation.demandsVersions.rawValue)"
     }
+    if let copies = simulation.copies { text += " --copies \(copies)" }
     let world = WorldKinds(kinds: simulation.worldFaults)
     if world != .all { text += " --world \(world)" }
     if simulation.looksFromOutside { text += " --clients-only" }

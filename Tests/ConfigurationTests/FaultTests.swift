@@ -103,6 +103,10 @@ private let good = """
         "engine = \"rocksdb\"\ndisk_mb = 7", "corrupt",
         "testbed.disk_mb: found 7, expected an integer"
       ),
+      (
+        "copies = 2\nengine = \"rocksdb\"", "kill", "testbed.copies: found 2, expected 1, if engine"
+      ),
+      ("copies = 2", "kill", nil),
       ("disk_mb = 64", "kill", "testbed.disk_mb: found 64, expected nothing, unless engine"),
       ("engine = \"rocksdb\"\ndisk_mb = 64", "full-disk", nil),
       ("engine = \"rocksdb\"", "corrupt", nil),

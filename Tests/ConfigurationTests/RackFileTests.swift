@@ -56,6 +56,19 @@ private let good = """
     #expect(rack.servers[1].interface == "s1")
   }
 
+  @Test func `Two copies need two servers`() throws {
+    let two = good.replacing("hash_seed = 7", with: "copies = 2")
+    let rack = try RackFile(text: two, file: "rack.toml")
+    #expect(rack.copies == 2)
+    #expect(try RackFile(text: rack.text, file: "again.toml") == rack)
+    #expect(try RackFile(text: good, file: "rack.toml").copies == 1)
+    let end = try #require(two.ranges(of: "[[server]]").last).lowerBound
+    let error = #expect(throws: ConfigurationError.self) {
+      try RackFile(text: String(two[..<end]), file: "one.toml")
+    }
+    #expect(error?.description.contains("rack.copies: found 2, expected 1, unless") == true)
+  }
+
   @Test func `The text of a configuration reads as the same configuration`() throws {
     let rack = try RackFile(text: good, file: "rack.toml")
     #expect(try RackFile(text: rack.text, file: "again") == rack)
@@ -125,6 +138,7 @@ private let good = """
       "demote_share = 0.25", "demote_share = 0.5",
       "policy.demote_share: found 0.5, expected less than promote_share"
     ),
+    ("hash_seed = 7", "copies = 3", "rack.copies: found 3, expected an integer from 1 to 2"),
     ("number = 1", "number = 32", "server[1].number: found 32, expected an integer from 0 to 31"),
     ("number = 1", "number = 0", "server[1].number: found 0, expected a number that server[0]"),
     ("number = 1", "", "server[1].number: is missing, expected an integer from 0 to 31"),

@@ -304,7 +304,14 @@ struct FakeServer {
       leaving = nil
     case .cancel where leaving?.move == body.move: leaving = nil
     case .cancel where arriving?.move == body.move: arriving = nil
-    case .take, .leave, .cancel: break
+    case .assign where leaving?.move == body.move:
+      takeAway(moving)
+      slots += body.runs.filter { $0.role != .leaving }
+      leaving = nil
+    case .assign where body.move > newestMove:
+      newestMove = body.move
+      takeAway(moving)
+    case .take, .leave, .cancel, .assign: break
     }
     return [answer(message, .slotsMoveAck, .ok, value: state.encoded())] + copies
   }
@@ -349,7 +356,9 @@ struct FakeServer {
   private mutating func takeAway(_ moving: Set<Int>) {
     slots = slots.flatMap { run in
       (Int(run.first)..<Int(run.first) + Int(run.count)).filter { !moving.contains($0) }.map {
-        SlotRun(first: UInt16($0), count: 1, lossGeneration: run.lossGeneration)
+        SlotRun(
+          first: UInt16($0), count: 1, lossGeneration: run.lossGeneration, role: run.role,
+          backup: run.backup)
       }
     }
   }

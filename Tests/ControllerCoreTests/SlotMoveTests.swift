@@ -62,11 +62,11 @@ import Wire
     for change in rack.published[from...] {
       switch change {
       case .setGeneration(let next): generation = next
-      case .setSlots(let first, _, let home, true):
+      case .setSlots(let first, _, let home, _, true):
         #expect(home == 2)
         frozen.insert(first)
         atFreeze = generation
-      case .setSlots(let first, _, let home, false):
+      case .setSlots(let first, _, let home, _, false):
         let wasFrozen = frozen.remove(first) != nil
         #expect(home != 2 && wasFrozen)
         #expect(generation >= atFreeze + 2, "one for the fence, one for those who know of it")

@@ -170,7 +170,8 @@ final class TestRack {
   }
 
   /// Another controller takes over what the one before has left.
-  func replaceController(faults: ControllerFaults = []) {
+  func replaceController(faults: ControllerFaults = [], copies: Int? = nil) {
+    if let copies { configuration.copies = copies }
     effectsLeft = nil
     graces = []
     configuration.servers = core.configuration.servers

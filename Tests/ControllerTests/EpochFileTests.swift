@@ -78,7 +78,6 @@ struct EpochFileTests {
       "hotrack state 1\nepoch 4\nserver 1 incarnation 00000000000000ff",
       "hotrack state 1\nepoch 4\nserver 1 incarnation ff\n",
       "hotrack state 1\nepoch 4\nserver 32 incarnation 00000000000000ff\n",
-      "hotrack state 1\nepoch 4\nserver 1 incarnation 0000000000000000\n",
       "hotrack state 1\nepoch 4\nserver 1 incarnation -0000000000000ff\n",
       "hotrack state 1\nepoch 4\n\nserver 1 incarnation 00000000000000ff\n",
       "hotrack state 1\nepoch 4\ndrained 32\n", "hotrack state 1\nepoch 4\ndrained 01\n",

@@ -270,6 +270,27 @@ enum DecisionCases {
       .server(
         1, "COPY_ACK, older", hot.from(1, .copyAck, version: completed - 1), .drop, "copy_ack"),
       .server(
+        1, "MIRROR of a cold key",
+        TestKey.cold.from(1, .mirror, version: completed, value: [1]) { $0.copyTargets = 0b1000 },
+        .mirror(3), "mirror"),
+      .server(
+        1, "MIRROR of a hot key",
+        hot.from(1, .mirror, version: completed + 1, value: [1]) {
+          $0.copyTargets = 0b1000
+          $0.flags = .replicated
+        }, .mirror(3), "mirror"),
+      .server(
+        1, "MIRROR of a cold key to a dead server",
+        TestKey.cold.from(1, .mirror, version: completed, value: [1]) { $0.copyTargets = 0b10000 },
+        .drop, "drop_copy_target_dead"),
+      .server(
+        1, "MIRROR of a cold key to nobody",
+        TestKey.cold.from(1, .mirror, version: completed, value: [1]), .drop, "drop_malformed"),
+      .server(
+        3, "MIRROR_ACK",
+        TestKey.cold.from(3, .mirrorAck, version: completed) { $0.copyTargets = 0b10 },
+        .mirror(1), "mirror"),
+      .server(
         2, "COPY to a living server",
         TestKey.hotWide.from(2, .copy, version: completed, value: [1, 2, 3]) {
           $0.copyTargets = 0b1000

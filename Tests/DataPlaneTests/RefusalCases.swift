@@ -257,6 +257,7 @@ enum RefusalCases {
 
   static let forgedServers: [PacketCase] = [
     impostor("reply from another server's port") { $0.port = "s2" },
+    impostor("MIRROR from another server's port", .mirror) { $0.port = "s2" },
     impostor("reply from the clients' port") { $0.port = "c0" },
     impostor("reply from another MAC address") { $0.frame.sourceMAC = Place.serverMAC(2) },
     impostor("reply from another IP address") { $0.frame.source = Place.server(2) },
@@ -284,6 +285,10 @@ enum RefusalCases {
       $0.frame.source = Place.client
     },
     impostor("COPY from a client", .copy) {
+      $0.port = "c0"
+      $0.frame.source = Place.client
+    },
+    impostor("MIRROR from a client", .mirror) {
       $0.port = "c0"
       $0.frame.source = Place.client
     },

@@ -13,6 +13,7 @@ import Testing
   static let changes: [DirectoryChange] = [
     .setServer(2, place), .setSlots(first: 4000, count: 300, home: 3, moving: true),
     .setSlots(first: 0, count: 2, home: 1, moving: false),
+    .setSlots(first: 7, count: 2, home: 1, reader: 2, moving: false),
     .setTargets(table: 5, servers: (0..<256).map { UInt8($0 % 3) }),
     .insert(entry: 7, keyHash: 99, home: 1),
     .makeHot(

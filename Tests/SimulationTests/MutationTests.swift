@@ -14,12 +14,20 @@ import Testing
     ].contains($0)
   }
 
+  /// They show where there are two copies of everything, the others where a server may be the only one
+  /// that has something.
+  static let ofTwoCopies: [SimulationFault] = [
+    .mirrorNotAwaited, .unconfirmedShown, .mirrorForgetsSession, .syncToHomeOnly,
+    .backupBelievedEmpty, .homeAnswersAlone,
+  ]
+
   @Test("A broken protocol is found out within few seeds", arguments: plain)
   func mutationIsFound(_ fault: SimulationFault) throws {
     var simulation = RackSimulation()
     simulation.faults = [fault]
     // Where everything else breaks as well, a returned server has less time to do harm.
     if fault == .joinsAtOnce { simulation.worldFaults = [] }
+    simulation.copies = Self.ofTwoCopies.contains(fault) ? 2 : 1
     let found = try #require(
       simulation.seedsUntilFailure(limit: 3_000), "\(fault.rawValue) was not noticed")
     print("\(fault.rawValue): found by '\(reason(found.result))' after \(found.seeds) seeds")
@@ -52,6 +60,7 @@ import Testing
   func clientsNotice(_ fault: SimulationFault) throws {
     var simulation = RackSimulation()
     simulation.looksFromOutside = true
+    simulation.copies = 1
     simulation.faults = [fault]
     let found = try #require(simulation.seedsUntilFailure(limit: 2_000))
     print(
@@ -70,6 +79,7 @@ import Testing
   func generationAndEntry(_ fault: SimulationFault) throws {
     var simulation = RackSimulation()
     simulation.requestsAreDirect = true
+    simulation.copies = 1
     simulation.worldFaults = []
     simulation.faults = [.knownGenerationIgnored]
     #expect(simulation.seedsUntilFailure(limit: 400) == nil, "the covering rule by itself")

@@ -136,7 +136,7 @@ import Wire
     for length in 0..<bytes.count {
       #expect(throws: WireError.self) { try MoveBody(decoding: Array(bytes[..<length])) }
     }
-    for (offset, value) in [(0, UInt8(0)), (0, 7), (1, 32), (3, 2), (5, 3), (40, 0xff)] {
+    for (offset, value) in [(0, UInt8(0)), (0, 8), (1, 32), (3, 2), (5, 3), (40, 0xff)] {
       var wrong = bytes
       wrong[offset] = value
       #expect(throws: WireError.self) { try MoveBody(decoding: wrong) }

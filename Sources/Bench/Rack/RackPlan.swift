@@ -37,6 +37,8 @@ public struct RackPlan: Sendable {
   public var keys = 1_000_000
   /// Whether the directory host is between clients and servers or beside them.
   public var mode = DirectoryMode.switch
+  /// Servers that an acknowledged write is on: 1 or 2.
+  public var copies = 1
   /// Skew of their popularity, after Zipf; 0: uniform.
   public var alpha = 1.2
   /// What is done to keys.
@@ -110,6 +112,7 @@ public struct RackPlan: Sendable {
     var file = TestbedFile(name: name, servers: servers, clients: 1)
     file.capacity = capacity
     file.mode = mode
+    file.copies = copies
     // A process for each server would cost a small machine three times as much.
     file.oneProcess = true
     file.hashSeed = hashSeed

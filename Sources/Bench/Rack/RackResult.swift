@@ -132,10 +132,13 @@ public struct RackResult: Sendable, Encodable {
   public var hashSeed: UInt64
   /// `switch` or `one-arm`.
   public var mode: String
+  /// Servers that an acknowledged write is on.
+  public var copies: Int
   public var machine: MachineDescription
 
   enum CodingKeys: String, CodingKey {
-    case results, failures, emulated, servers, profile, source, mapping, keys, alpha, seed, mode
+    case results, failures, emulated, servers, profile, source, mapping, keys, alpha, seed, mode,
+      copies
     case machine
     case idealHomeShare = "ideal_home_share"
     case capacity = "capacity_ops_per_second"
@@ -171,6 +174,7 @@ public struct RackResult: Sendable, Encodable {
     seed = plan.seed
     hashSeed = plan.hashSeed
     mode = plan.mode.rawValue
+    copies = plan.copies
     machine = .current()
     if let home = results.first(where: { $0.policy == RackPolicy.home.rawValue }) {
       for index in results.indices where home.operationsPerSecond > 0 {

@@ -8,7 +8,8 @@ enum DatagramText {
     var text = "\(name(from)) -> \(name(to)): \(header.operation)"
     if header.flags.contains(.reply) || header.status != .ok { text += " \(header.status)" }
     if !message.key.isEmpty { text += " \(String(decoding: message.key, as: UTF8.self))" }
-    if header.operation == .set || header.operation == .get || header.operation == .copy,
+    if header.operation == .set || header.operation == .get || header.operation == .copy
+      || header.operation == .mirror,
       !message.value.isEmpty
     {
       text += "=\(String(decoding: message.value, as: UTF8.self))"

@@ -46,6 +46,7 @@ public enum SimulationCheck: String, Sendable, CaseIterable {
   case completedFell = "completed version fell"
   case completedBehind = "completed version below what clients saw"
   case needlessLoss = "lost though servers have it"
+  case onTwoServers = "two servers have what a client is told"
   case versionOrder = "version order"
   case slotOwners = "one home for each slot"
   case linearizability
@@ -56,7 +57,7 @@ public enum SimulationCheck: String, Sendable, CaseIterable {
     switch self {
     case .versionOrder, .linearizability, .liveness: true
     case .atMostOnce, .setHoldsVersion, .completedFell, .completedBehind, .needlessLoss,
-      .slotOwners:
+      .slotOwners, .onTwoServers:
       false
     }
   }

@@ -75,6 +75,8 @@ public struct RackScenario: Sendable, Equatable {
   /// From a server's coming until slots are divided anew.
   public var rebalance: UInt64 = 5_000_000
 
+  /// Servers that an acknowledged write has to be on: 1 or 2.
+  public var copies = 1
   /// From a floor's generation until the servers are told of it.
   public var floorDelay: UInt64 = 0
   /// How likely a packet stops in the middle of the directory's decision, and for how long.
@@ -129,6 +131,15 @@ public struct RackScenario: Sendable, Equatable {
     serverChangeDelay = 0...moves.element(of: [100_000, 5_000_000])
     movedSlots = moves.element(of: [1024, 8192])
     rebalance = moves.element(of: [0, 5_000_000, 50_000_000])
+    drawCopies()
+  }
+
+  /// In half of the seeds. Crashes wait then until all is on two servers again. What a read finds is
+  /// compared with what it demands: that is how a server knows what another one has.
+  private mutating func drawCopies() {
+    var random = SimulationRandom(seed: seed, stream: 10)
+    guard random.chance(0.5) else { return }
+    copies = 2
   }
 
   private mutating func drawStoresApart() {

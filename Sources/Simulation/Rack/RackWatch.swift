@@ -111,6 +111,11 @@ struct RackWatch {
       && incarnations[UInt8(server.number)] == server.incarnation && !server.isDown
   }
 
+  /// The directory takes it for a living one, and it is not, or not in this incarnation.
+  func isMisjudged(_ server: SimulatedServer) -> Bool {
+    alive & (1 << UInt32(server.number)) != 0 && !isAlive(server)
+  }
+
   mutating func takesSample() -> Bool {
     guard sampleInterval > 0 else { return false }
     untilSample += 1
@@ -150,6 +155,35 @@ extension RackWorld {
           "slot \(slot) of \(key.name): servers \(homes) take it for theirs, the directory steers to "
             + "\(memory.home(ofSlot: slot))")
       }
+      checkBackups(key, slot)
+    }
+  }
+
+  /// The server that cold reads go to, if it is not the home, knows that it is backup; and what both
+  /// store of a cold key is no older than what clients were shown.
+  private func checkBackups(_ key: SimulatedKeys.Key, _ slot: Int) {
+    let (home, reader) = (memory.home(ofSlot: slot), memory.reader(ofSlot: slot))
+    let backups = servers.indices.filter {
+      watch.isAlive(servers[$0]) && servers[$0].isBackup(of: slot)
+    }
+    guard backups == (home == reader ? [] : [reader]) else {
+      fail(
+        .slotOwners,
+        "slot \(slot) of \(key.name): servers \(backups) take themselves for its backup, its reads "
+          + "go to \(reader)")
+      return
+    }
+    guard home != reader, watch.place(of: key.hash) == nil, !isLossExcused else { return }
+    let shown = watch.newestShown(key.hash)
+    for server in [home, reader] where servers[server].hasOldValue(of: key, than: shown) {
+      fail(
+        .onTwoServers, "\(key.name): server \(server) has less than \(shown), which clients know")
+    }
+    // A delete may have been forgotten.
+    if servers[home].storedVersion(of: key) >= shown, !servers[home].hasTombstone(of: key),
+      shown > 0, servers[reader].storedVersion(of: key) == 0
+    {
+      fail(.onTwoServers, "\(key.name): its backup \(reader) has nothing")
     }
   }
 

@@ -43,6 +43,12 @@ final class RackWorld {
   var commandsGiven = 0
   /// Of what concerns servers that are drained and added.
   var moving: SimulationRandom
+  /// With two copies: everything was on two servers at the controller's last event.
+  var wasOnTwo = false
+  /// The same, of the directory before this one.
+  var wasOnTwoBeforeReboot = false
+  /// A server was declared lost when not everything was on two: values may be gone.
+  var isLossExcused = false
   /// Transitions whose end has disturbed the network.
   var disturbances = 0
   private var stageStart: UInt64 = 0

@@ -32,6 +32,7 @@ struct SimulatedController {
     var configuration = ControllerConfiguration(
       epoch: epoch, servers: places, window: scenario.window, capacity: capacity,
       seed: scenario.seed)
+    configuration.copies = scenario.copies
     configuration.policy.automatic = scenario.isAutomatic
     configuration.policy.minimumStay = 2_000_000
     configuration.policy.interval = 2_000_000
@@ -102,6 +103,7 @@ extension RackWorld {
       world.controllerPaused <= scheduler.now
     {
       let event = controller.inbox.removeFirst() ?? tickEvent()
+      noteCopies()
       controller.effects = controller.core.handle(event)
       // On the disk before it is true.
       host.members = controller.core.members
@@ -242,7 +244,10 @@ extension RackWorld {
     case .serving: if stage == .starting { enter(.faulty) }
     case .finished: result.transitions += 1
     case .floorRaised: result.floors += 1
-    case .takenOver(let takeOver): check(takeOver)
+    case .serverLost: noteLoss()
+    case .takenOver(let takeOver):
+      noteTakeOver(takeOver)
+      check(takeOver)
     case .slotMoveFinished: result.slotMoves += 1
     default: break
     }

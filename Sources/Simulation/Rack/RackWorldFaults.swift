@@ -1,3 +1,5 @@
+internal import ControllerCore
+
 /// What goes wrong in the world of a rack, and how it ends.
 struct WorldFaults {
   /// Those that have not begun, the next one first.
@@ -41,6 +43,10 @@ extension RackWorld {
     guard stage == .faulty,
       let fault = scenario.worldFaults.first(where: { $0.number == number }), exists(fault)
     else { return }
+    guard !mustWait(fault) else {
+      scheduler.schedule(.begin(worldFault: number), after: Self.tickInterval)
+      return
+    }
     let end = scheduler.now + fault.duration
     switch fault.effect {
     case .cut, .clog: break
@@ -116,6 +122,13 @@ extension RackWorld {
     case .controller: world.controllerPaused = max(world.controllerPaused, end)
     case .directory: break  // it is no process; its processors stop by themselves
     }
+  }
+
+  /// With two copies, a server dies when everything is on two only.
+  private func mustWait(_ fault: WorldFault) -> Bool {
+    guard scenario.copies > 1, case .crash = fault.effect else { return false }
+    return host.isDown || controller.isDown || !controller.core.isOnTwo
+      || servers.contains { watch.isMisjudged($0) }
   }
 
   /// A smaller rack than the one the fault was drawn for may lack whom it concerns.

@@ -47,6 +47,7 @@ extension RackWorld {
       at: scheduler.now, code: 11, values: UInt64(host.epoch),
       text: "the directory's host is back, epoch \(host.epoch)")
     world.controllerPaused = 0
+    wasOnTwoBeforeReboot = wasOnTwo
     give(.start(now: controller.clock.reading(at: scheduler.now)))
   }
 

@@ -105,10 +105,22 @@ final class SimulatedServer {
   }
 
   func isHome(of slot: Int) -> Bool { core.isHome(ofSlot: slot) }
+  func isBackup(of slot: Int) -> Bool { core.isBackup(ofSlot: slot) }
 
   /// The version that it stores of a key; 0: none.
   func storedVersion(of key: SimulatedKeys.Key) -> UInt64 {
     core.stored(key.bytes)?.version ?? 0
+  }
+
+  /// It has a value, and that is older than this version.
+  func hasOldValue(of key: SimulatedKeys.Key, than version: UInt64) -> Bool {
+    guard let stored = core.stored(key.bytes) else { return false }
+    return stored.kind == .value && stored.version < version
+  }
+
+  /// The key was deleted there, and it has not been forgotten.
+  func hasTombstone(of key: SimulatedKeys.Key) -> Bool {
+    core.stored(key.bytes)?.kind == .tombstone
   }
 }
 
@@ -171,7 +183,7 @@ extension RackWorld {
 
   private func sendAnswers(_ answers: [[UInt8]], of number: Int) {
     for answer in answers {
-      checkAnswer(answer)
+      checkAnswer(answer, of: number)
       send(answer, from: .server(number), to: .directory)
     }
   }
@@ -249,8 +261,10 @@ extension RackWorld {
   }
 
   /// A write takes effect under one version at most, however often it is sent.
-  private func checkAnswer(_ datagram: [UInt8]) {
-    guard let header = Self.header(of: datagram), header.operation.isWrite,
+  private func checkAnswer(_ datagram: [UInt8], of server: Int) {
+    guard let header = Self.header(of: datagram) else { return }
+    if header.flags.contains(.reply) { checkCopies(header, from: server) }
+    guard header.operation.isWrite,
       header.flags.contains(.reply), header.status == .ok
     else { return }
     let request = RackWatch.Request(client: header.client, sequence: header.sequence)

@@ -11,6 +11,9 @@ public struct SimulationCoverage: Sendable, Equatable {
   var storedCopies = 0
   var hotReadsAway = 0
   var pauses = 0
+  /// Events of controllers that saw everything on two servers.
+  var momentsOnTwo = 0
+  var mirrors = 0
   /// By kind, in their order.
   private var worldFaults = [Int](repeating: 0, count: WorldFault.Kind.allCases.count)
   private var losses = 0
@@ -60,7 +63,8 @@ public struct SimulationCoverage: Sendable, Equatable {
       ("packets that stopped in the middle of a decision", pauses), ("promotions", promotions),
       ("demotions", demotions), ("changes of write targets", retargets), ("rebases", rebases),
       ("fresh versions", freshVersions), ("copy orders", copyOrders),
-      ("servers lost", losses), ("outcomes unknown", unknown),
+      ("servers lost", losses), ("writes mirrored", mirrors),
+      ("moments with everything on two servers", momentsOnTwo), ("outcomes unknown", unknown),
       ("directories taken over", adoptions), ("transitions found under way", resumed),
       ("servers waited for", away), ("servers back with their state", returned),
       ("damaged disks", damagedDisks),
@@ -80,6 +84,8 @@ public struct SimulationCoverage: Sendable, Equatable {
     storedCopies += other.storedCopies
     hotReadsAway += other.hotReadsAway
     pauses += other.pauses
+    mirrors += other.mirrors
+    momentsOnTwo += other.momentsOnTwo
     promotions += other.promotions
     demotions += other.demotions
     retargets += other.retargets
@@ -109,6 +115,7 @@ public struct SimulationCoverage: Sendable, Equatable {
   /// Counts what a server or the directory answered.
   mutating func count(_ header: Header) {
     if header.operation == .copyAck { storedCopies += 1 }
+    if header.operation == .mirror { mirrors += 1 }
     guard header.flags.contains(.reply), header.operation.isRequest else { return }
     statuses[Int(header.status.rawValue)] += 1
     if header.flags.contains(.notHolder) { notHolders += 1 }

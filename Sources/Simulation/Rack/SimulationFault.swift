@@ -67,6 +67,12 @@ public enum SimulationFault: String, Sendable, CaseIterable {
   case slotChangesMissed = "slot-changes-missed"
   case slotLeftoversKept = "slot-leftovers-kept"
   case oldHomeAnswers = "old-home-answers"
+  case mirrorNotAwaited = "mirror-not-awaited"
+  case unconfirmedShown = "unconfirmed-shown"
+  case mirrorForgetsSession = "mirror-forgets-session"
+  case syncToHomeOnly = "sync-to-home-only"
+  case backupBelievedEmpty = "backup-believed-empty"
+  case homeAnswersAlone = "home-answers-alone"
 
   /// What is left out or done wrong.
   public var summary: String {
@@ -100,6 +106,12 @@ public enum SimulationFault: String, Sendable, CaseIterable {
     case .homeLeftBehind: "after a reboot the home servers do not get newer values of others"
     case .withoutSessions: "after a reboot the home servers do not hear of others' sessions"
     case .restBelieved: "after a reboot nothing counts as lost with a server that is missing"
+    case .mirrorNotAwaited: "a write is answered before a second server has it"
+    case .unconfirmedShown: "reads are shown what perhaps no other server has"
+    case .mirrorForgetsSession: "the second server of a write does not remember its result"
+    case .backupBelievedEmpty: "a new backup is believed to have everything at once"
+    case .homeAnswersAlone: "slots have a new backup, and their home is not told"
+    case .syncToHomeOnly: "transitions bring the newest value to one server only"
     case .adoptionKeepsGeneration: "a controller takes over without raising the generation"
     case .adoptionForgetsUnfinished: "transitions under way are not taken over"
     case .adoptionAssumesTargets: "who takes over does not look which write targets are in use"
@@ -185,6 +197,12 @@ struct SimulationFaults: Sendable {
     case .homeLeftBehind: controller.insert(.homeLeftBehind)
     case .withoutSessions: controller.insert(.rebootWithoutSessions)
     case .restBelieved: controller.insert(.rebootBelievesTheRest)
+    case .mirrorNotAwaited: server.insert(.mirrorNotAwaited)
+    case .unconfirmedShown: server.insert(.unconfirmedShown)
+    case .mirrorForgetsSession: server.insert(.mirrorForgetsSession)
+    case .syncToHomeOnly: controller.insert(.syncToHomeOnly)
+    case .backupBelievedEmpty: controller.insert(.backupBelievedEmpty)
+    case .homeAnswersAlone: controller.insert(.homeAnswersAlone)
     case .adoptionKeepsGeneration: controller.insert(.adoptionKeepsGeneration)
     case .adoptionForgetsUnfinished: controller.insert(.adoptionForgetsUnfinished)
     case .adoptionAssumesTargets: controller.insert(.adoptionAssumesTargets)

@@ -17,6 +17,8 @@ struct PacketCase: Sendable, CustomTestStringConvertible {
     case steer(UInt8, @Sendable (inout Header) -> Void)
     /// A copy, to this server.
     case copy(UInt8)
+    /// A mirrored write or its acknowledgement, to this server, which is the only one it names.
+    case mirror(UInt8)
     /// To the client, as from the rack.
     case forward
     /// To the next rack.
@@ -52,7 +54,7 @@ struct PacketCase: Sendable, CustomTestStringConvertible {
     case .drop: ["copy_ack", "copy_unneeded"].contains(counter) ? "ends here" : "dropped"
     case .answer(let status): "answered `\(status)`"
     case .steer: "steered"
-    case .copy: "steered"
+    case .copy, .mirror: "steered"
     case .forward: "to its client"
     case .sendDown: "to the next rack"
     }
@@ -96,6 +98,11 @@ struct PacketCase: Sendable, CustomTestStringConvertible {
       message.header.copyTargets = 1 << UInt32(server)
       message.header.incarnation = 1_000 + UInt64(server)
       message.header.flags.insert(.replicated)
+      rewrite(&frame, to: server, rig)
+    case .mirror(let server):
+      message.header.server = server
+      message.header.copyTargets = 0
+      message.header.incarnation = 1_000 + UInt64(server)
       rewrite(&frame, to: server, rig)
     case .forward:
       if rig.kind == .oneArm {
@@ -167,7 +174,7 @@ struct PacketCase: Sendable, CustomTestStringConvertible {
     switch end {
     case .pass: .pass
     case .drop: .drop
-    case .answer, .steer, .copy, .forward, .sendDown: .redirect
+    case .answer, .steer, .copy, .mirror, .forward, .sendDown: .redirect
     }
   }
 }
@@ -205,9 +212,9 @@ extension PacketCase {
     if message.header.operation.isRequest && message.header.flags.contains(.reply) {
       frame.destination = Place.client
       frame.destinationPort = 40_000
-    } else if [.copy, .copyAck, .slotCopy, .slotCopyAck, .set, .delete]
-      .contains(message.header.operation)
-    {
+    } else if [
+      .copy, .copyAck, .slotCopy, .slotCopyAck, .mirror, .mirrorAck, .set, .delete,
+    ].contains(message.header.operation) {
       frame.destination = Place.rack
     } else {
       frame.destination = Place.rack
