@@ -37,14 +37,20 @@ DIRECTORY_ACCESS long frame_load(FRAME *frame, __u32 offset, void *to, __u32 len
  * sender's kernel has left to a device stays left to it. Not zero: refused.
  */
 #define FRAME_MENDS_CHECKSUMS
-DIRECTORY_ACCESS int frame_mend(FRAME *frame, __u32 offset, __u16 check, __u16 pseudo, __u16 rest) {
+DIRECTORY_ACCESS int frame_mend(FRAME *frame, int is_ipv6, __u32 offset, __u16 check, __u16 pseudo,
+                                __u16 rest) {
   if (!check) {
     /* Not there; but a device may have summed the frame. */
     bpf_csum_update(frame, rest);
     return 0;
   }
-  return bpf_l4_csum_replace(frame, offset, 0, pseudo, BPF_F_PSEUDO_HDR | BPF_F_MARK_MANGLED_0) ||
-         bpf_l4_csum_replace(frame, offset, 0, rest, BPF_F_MARK_MANGLED_0);
+  if (bpf_l4_csum_replace(frame, offset, 0, pseudo, BPF_F_PSEUDO_HDR | BPF_F_MARK_MANGLED_0))
+    return 1;
+  /* The helper takes it that the IP header has a sum of its own; IPv6's takes part in the frame's.
+   */
+  if (is_ipv6)
+    bpf_csum_update(frame, pseudo);
+  return bpf_l4_csum_replace(frame, offset, 0, rest, BPF_F_MARK_MANGLED_0) != 0;
 }
 
 #endif

@@ -11,6 +11,12 @@
 #define PLANE_DIRECTORY(plane)     (plane)
 #define PLANE_CPU(plane)           (plane)
 #define PLANE_CONFIGURATION(plane) ((void)(plane), &configuration)
+/* Each of the two has programs of its own, so that neither costs the other anything. */
+#ifdef RACK_IPV6
+#define PLANE_IS_IPV6(plane) ((void)(plane), 1)
+#else
+#define PLANE_IS_IPV6(plane) ((void)(plane), 0)
+#endif
 
 /* A global function: the verifier walks it once, not once for each path that leads to it. */
 #define PACKET_SLOW __attribute__((noinline))

@@ -30,6 +30,7 @@ struct host_plane {
 #define PLANE_DIRECTORY(plane)     ((plane)->directory)
 #define PLANE_CPU(plane)           ((plane)->cpu)
 #define PLANE_CONFIGURATION(plane) (&(plane)->configuration)
+#define PLANE_IS_IPV6(plane)       ((plane)->configuration.ipv6)
 
 #define FRAME       struct host_frame
 #define PACKET_SLOW static inline __attribute__((unused))

@@ -28,6 +28,8 @@ struct plane_configuration {
   __u8 one_arm;         /* one interface leads to clients and servers alike */
   __u8 dry_run;         /* count, and leave every packet to the kernel as it is */
   __u32 bucket_mask;    /* buckets of the directory, less one */
+  __u8 ipv6;            /* the rack's address is one of IPv6, and so are clients' and servers' */
+  __u8 reserved[3];
 };
 
 /*

@@ -10,7 +10,7 @@
 
 #define ACTION_NEXT     (-1) /* the next program, and in the end the kernel */
 #define ACTION_DROP     2
-#define HEADERS_LENGTH  (14 + 2 * 4 + 20 + 8 + HOTRACK_HEADER_LENGTH)
+#define HEADERS_LENGTH  (14 + 2 * 4 + 40 + 8 + HOTRACK_HEADER_LENGTH)
 #define PROTOCOL_OFFSET (14 + 9) /* in an IPv4 frame */
 
 /* Of a frame, the first buffer may hold less than our headers; what is not UDP stays as it is. */

@@ -1,9 +1,15 @@
 internal import Sockets
 
-extension IPv4Address {
-  /// An address that one host can have: not 0.x.x.x, loopback, multicast or broadcast.
+extension IPAddress {
+  /// An address that one host can have: not 0.x.x.x, loopback, multicast or broadcast, and of IPv6 not
+  /// link-local, which means something on one link only.
   var isHost: Bool {
-    let first = rawValue >> 24
+    guard let ipv4 else {
+      let first = mapped[0]
+      return !isAny && first != 0xff && !(first == 0xfe && mapped[1] & 0xc0 == 0x80)
+        && description != "::1"
+    }
+    let first = ipv4 >> 24
     return first != 0 && first != 127 && first < 224
   }
 }

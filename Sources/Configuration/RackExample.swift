@@ -9,7 +9,8 @@ extension RackFile {
     [rack]
     # 1 to 32 lower-case letters, digits and dashes. Names the rack's files and pins.
     name = "demo"
-    # Where clients send their requests: an address of this host, and a UDP port.
+    # Where clients send their requests: an IPv4 or IPv6 address of this host, and a UDP port. Clients and
+    # servers have addresses of the same kind.
     address = "10.18.0.1"
     # port = 18516
     # The UDP port on this host where servers answer the controller; another one than `port`.

@@ -6,7 +6,7 @@ public struct RackFile: Sendable, Equatable {
   public struct Server: Sendable, Equatable {
     /// 0...31, unique in the rack.
     public var number: Int
-    public var address: IPv4Address
+    public var address: IPAddress
     public var port: UInt16
     /// The interface of the directory host behind which it is.
     public var interface: String
@@ -16,7 +16,7 @@ public struct RackFile: Sendable, Equatable {
     public var isDrained: Bool
 
     public init(
-      number: Int, address: IPv4Address, port: UInt16, interface: String, mac: MACAddress?,
+      number: Int, address: IPAddress, port: UInt16, interface: String, mac: MACAddress?,
       isDrained: Bool = false
     ) {
       self.number = number
@@ -31,7 +31,7 @@ public struct RackFile: Sendable, Equatable {
   /// Lower-case letters, digits and dashes.
   public var name: String
   /// Where clients send requests.
-  public var address: IPv4Address
+  public var address: IPAddress
   public var port: UInt16
   /// The controller's own UDP port.
   public var controlPort: UInt16
@@ -57,7 +57,7 @@ public struct RackFile: Sendable, Equatable {
   public var servers: [Server]
 
   public init(
-    name: String, address: IPv4Address, port: UInt16 = 18516, controlPort: UInt16 = 18517,
+    name: String, address: IPAddress, port: UInt16 = 18516, controlPort: UInt16 = 18517,
     hashSeed: UInt64 = 0, copies: Int = 1, mode: DirectoryMode = .switch, interfaces: [String],
     buckets: Int? = nil,
     window: Int? = nil,
@@ -104,7 +104,7 @@ public struct RackFile: Sendable, Equatable {
   private init(_ document: TableReader) {
     let rack = document.requiredTable("rack")
     name = rack?.requiredString("name", plainNameExpected) { isPlainName($0, length: 1...32) } ?? ""
-    address = rack?.address("address") ?? IPv4Address.any
+    address = rack?.address("address") ?? IPAddress.any
     port = rack?.port("port") ?? 18516
     controlPort = rack?.port("control_port") ?? 18517
     hashSeed = UInt64(rack?.integer("hash_seed", 0...Int.max) ?? 0)
@@ -165,6 +165,11 @@ public struct RackFile: Sendable, Equatable {
       }
       if server.address == address, server.address != .any {
         reader.wrong("address", shown: "\"\(server.address)\"", "another address than the rack's")
+      }
+      if server.address.isIPv6 != address.isIPv6, !server.address.isAny, !address.isAny {
+        reader.wrong(
+          "address", shown: "\"\(server.address)\"",
+          "an \(address.isIPv6 ? "IPv6" : "IPv4") address, as the rack's is")
       }
       if !server.interface.isEmpty, !interfaces.isEmpty, !interfaces.contains(server.interface) {
         reader.wrong(
@@ -272,12 +277,12 @@ private func isInterfaceName(_ text: String) -> Bool {
 }
 
 extension TableReader {
-  fileprivate func address(_ key: String) -> IPv4Address {
+  fileprivate func address(_ key: String) -> IPAddress {
     required(
-      key, "the IPv4 address of one host, such as \"10.0.0.1\"",
-      placeholder: IPv4Address.any
+      key, "the IPv4 address of one host, such as \"10.0.0.1\", or its IPv6 address",
+      placeholder: IPAddress.any
     ) { node in
-      guard case .string(let text) = node, let address = IPv4Address(text), address.isHost else {
+      guard case .string(let text) = node, let address = IPAddress(text), address.isHost else {
         return nil
       }
       return address

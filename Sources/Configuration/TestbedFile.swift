@@ -74,6 +74,8 @@ public struct TestbedFile: Sendable, Equatable {
   public var mode = DirectoryMode.switch
   /// `plane`, as in the rack file.
   public var plane = PlaneChoice.auto
+  /// `ipv6`: everybody has IPv6 addresses, instead of IPv4.
+  public var isIPv6 = false
   /// `capacity`: operations per second that each server emulates; nil: as fast as it can.
   public var capacity: Int?
   /// `one_process` hosts all servers, each in its own namespace, instead of one process for each.
@@ -134,6 +136,7 @@ public struct TestbedFile: Sendable, Equatable {
     clients = bed?.integer("clients", 1...16) ?? 1
     mode = DirectoryMode(bed) ?? .switch
     plane = PlaneChoice(bed) ?? .auto
+    isIPv6 = bed?.bool("ipv6") ?? false
     capacity = bed?.integer("capacity", 10...1_000_000)
     oneProcess = bed?.bool("one_process") ?? false
     gatherMicroseconds = bed?.integer("gather_us", 0...10_000) ?? 0

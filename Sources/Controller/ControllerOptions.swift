@@ -106,6 +106,11 @@ public struct ControllerOptions: Sendable {
       guard !servers[..<index].contains(where: { $0.endpoint == server.endpoint }) else {
         throw .options("two servers are at \(server.endpoint): give each its own address or port")
       }
+      guard server.endpoint.address.isIPv6 == rack.address.isIPv6 else {
+        throw .options(
+          "server \(server.number) is at \(server.endpoint.address), and the rack at "
+            + "\(rack.address): give all of them IPv4 or all of them IPv6 addresses")
+      }
       guard interfaces.contains(server.interface) else {
         throw .options(
           "server \(server.number) is behind \(server.interface), which is not one of the rack's "

@@ -28,12 +28,3 @@ func interfaceIndex(_ name: String) throws(ControllerError) -> UInt32 {
   guard index != 0 else { throw .noSuchInterface(name) }
   return index
 }
-
-extension IPv4Address {
-  /// As 16 bytes: IPv4-mapped IPv6.
-  var mapped: [UInt8] {
-    MappedAddress.ipv4(
-      UInt8(truncatingIfNeeded: rawValue >> 24), UInt8(truncatingIfNeeded: rawValue >> 16),
-      UInt8(truncatingIfNeeded: rawValue >> 8), UInt8(truncatingIfNeeded: rawValue))
-  }
-}

@@ -19,6 +19,8 @@ public final class DataPlane: Sendable {
     var link: Int32
     /// The name of its link among the pins.
     var pin: String
+    /// On TC, what `SeparatingProgram` has put there, unless a pin holds it.
+    var separating: Int32?
   }
 
   /// The directory, in memory that the program uses at the same time.
@@ -72,7 +74,7 @@ public final class DataPlane: Sendable {
     } else {
       kind = configuration.kind ?? .xdp
     }
-    let image = image ?? kind.image
+    let image = image ?? kind.image(isIPv6: configuration.rack.isIPv6)
     self.image = image.identity
     if case .plane(let maps, let program, var constants, let known) = found {
       defer { for map in maps.values { close(map) } }
@@ -106,7 +108,10 @@ public final class DataPlane: Sendable {
 
   deinit {
     ports.withLock { ports in
-      for port in ports { close(port.link) }
+      for port in ports {
+        close(port.link)
+        if let separating = port.separating { close(separating) }
+      }
     }
   }
 
@@ -134,8 +139,11 @@ public final class DataPlane: Sendable {
             close(link)
             throw error
           }
+          let separating = mode == .tc ? separate(name, interface) : nil
           ports.append(
-            Port(name: name, interface: interface, place: place, link: link, pin: pin))
+            Port(
+              name: name, interface: interface, place: place, link: link, pin: pin,
+              separating: separating))
           return mode
         } catch {
           shared.giveBackPort(place)
@@ -198,6 +206,7 @@ public final class DataPlane: Sendable {
       // Now: a name that is gone may hold it for a while.
       bpf_link_detach(port.link)
       close(port.link)
+      endSeparating(port)
       clearDevice(port.place)
       shared.giveBackPort(port.place)
       return port

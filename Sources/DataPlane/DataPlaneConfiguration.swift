@@ -2,7 +2,7 @@ public import Directory
 
 /// What the data plane is loaded with.
 public struct DataPlaneConfiguration: Sendable {
-  /// Who the rack is on the network. IPv4 only, as yet.
+  /// Who the rack is on the network.
   public var rack: RackConfiguration
   /// Which program is loaded; nil: that of the data plane that is running, or else XDP's.
   public var kind: PlaneKind?

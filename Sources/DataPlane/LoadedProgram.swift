@@ -149,10 +149,6 @@ package final class LoadedProgram: @unchecked Sendable {
     guard ring >= Int(getpagesize()), ring & (ring - 1) == 0, ring <= 1 << 30 else {
       throw .configuration("the sample ring must be a power of two, from a page to 1 GiB")
     }
-    let isIPv4 = configuration.rack.address.starts(with: MappedAddress.ipv4(0, 0, 0, 0).prefix(12))
-    guard isIPv4 else {
-      throw .configuration("the rack's address must be an IPv4 address: IPv6 is not built yet")
-    }
     let entries = buckets * Int(DIRECTORY_WAYS)
     try Self.size(object, "entry_counts", entries * processors)
     try Self.size(object, "entry_notes", entries)

@@ -5,7 +5,7 @@ internal import Glibc
 /// controllers: its maps, its program and its links to the interfaces have names there. Holding it
 /// keeps other controllers away (a lock that ends with the process).
 ///
-/// Names: `program`, `configuration`, one for each map, and `link-INTERFACE-INDEX`. (Names in this
+/// Names: `program`, `configuration`, one for each map, `link-INTERFACE-INDEX` and `apart-INTERFACE-INDEX`. (Names in this
 /// file system cannot contain dots: those of interfaces become underscores.)
 public final class PinDirectory: Sendable {
   public let path: String
@@ -31,12 +31,20 @@ public final class PinDirectory: Sendable {
   public init(rack name: String) throws(DataPlaneError) {
     path = Self.path(rack: name)
     try Self.mountIfMissing()
+    var patience = 5
     while true {
       try Self.make(path)
       let directory = Glibc.open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
       guard directory >= 0 else { throw .pins(path: path, doing: "open", code: errno) }
       guard flock(directory, LOCK_EX | LOCK_NB) == 0 else {
         let code = errno
+        if code == EWOULDBLOCK, patience > 0 {
+          // A process that is being started has, for a moment, all files of the one that starts it.
+          patience -= 1
+          close(directory)
+          usleep(20_000)
+          continue
+        }
         let holder = Self.holder(directory)
         close(directory)
         throw code == EWOULDBLOCK
@@ -67,8 +75,8 @@ public final class PinDirectory: Sendable {
   /// As `remove`; the directory stays.
   func clear() throws(DataPlaneError) {
     // Links first: no packet meets half a data plane.
-    for name in names().sorted(by: { $0.hasPrefix("link-") && !$1.hasPrefix("link-") }) {
-      if name.hasPrefix("link-"), let link = try open(name) {
+    for name in names().sorted(by: { Self.isLink($0) && !Self.isLink($1) }) {
+      if Self.isLink(name), let link = try open(name) {
         // Now: a name that is gone may hold it for a while.
         bpf_link_detach(link)
         close(link)

@@ -46,11 +46,11 @@ extension PlaneKind {
     }
   }
 
-  /// This version's program.
-  var image: BPFObject {
+  /// This version's program, for a rack on IPv6 or on IPv4.
+  func image(isIPv6: Bool) -> BPFObject {
     switch self {
-    case .xdp: .rack
-    case .tc: .rackTc
+    case .xdp: isIPv6 ? .rackIpv6 : .rack
+    case .tc: isIPv6 ? .rackTcIpv6 : .rackTc
     }
   }
 

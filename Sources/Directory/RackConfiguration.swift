@@ -25,6 +25,8 @@ public struct RackConfiguration: Sendable, Equatable {
 
   /// The rack's address: 16 bytes, IPv4 as IPv4-mapped IPv6 (RFC 4291 §2.5.5.2).
   public var address: [UInt8]
+  /// All of it is on IPv6, its clients and servers too; else on IPv4.
+  public var isIPv6: Bool { !address.starts(with: MappedAddress.ipv4(0, 0, 0, 0).prefix(12)) }
   /// The UDP port that clients speak to.
   public var port: UInt16
   /// The UDP port on which servers answer the controller.
@@ -65,6 +67,7 @@ public struct RackConfiguration: Sendable, Equatable {
     raw.neighbour_port = neighbourPort.bigEndian
     raw.one_arm = isOneArm ? 1 : 0
     raw.dry_run = isDryRun ? 1 : 0
+    raw.ipv6 = isIPv6 ? 1 : 0
     if let next {
       withUnsafeMutableBytes(of: &raw.next) { $0.copyBytes(from: next.address) }
       withUnsafeMutableBytes(of: &raw.next_mac) { $0.copyBytes(from: next.mac) }

@@ -157,7 +157,8 @@ final class HostedServer {
     core.receive(
       datagram, fromDirectory: sender.address == directory.address,
       load: UInt16(clamping: load), lateness: lateness,
-      origin: RequestOrigin(low: UInt64(sender.address.rawValue), port: sender.port),
+      origin: RequestOrigin(
+        high: sender.address.high, low: sender.address.low, port: sender.port),
       output: &output)
   }
 }
@@ -199,7 +200,7 @@ private struct SocketOutput: ServerOutput {
       case .sender: sender
       case .directory: directory
       case .origin(let origin):
-        Endpoint(IPv4Address(rawValue: UInt32(truncatingIfNeeded: origin.low)), port: origin.port)
+        Endpoint(IPAddress(high: origin.high, low: origin.low), port: origin.port)
       }
     let isAdded = batch.append(to: receiver) { room in
       header.encode(into: room)

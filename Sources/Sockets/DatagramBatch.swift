@@ -28,9 +28,10 @@ public final class DatagramBatch {
   private let bytes: UnsafeMutableRawPointer
   private let datagrams: UnsafeMutablePointer<csockets_datagram>
   private let parts: UnsafeMutablePointer<iovec>
-  private let addresses: UnsafeMutablePointer<sockaddr_in>
+  private let addresses: UnsafeMutablePointer<sockaddr_in6>
 
-  private static let addressLength = socklen_t(MemoryLayout<sockaddr_in>.size)
+  /// Room for an address of either kind.
+  private static let addressLength = socklen_t(MemoryLayout<sockaddr_in6>.size)
   /// Datagrams of one system call at most, in the kernel.
   private static let callMax = 1_024
 
@@ -56,7 +57,7 @@ public final class DatagramBatch {
     parts = .allocate(capacity: capacity)
     parts.initialize(repeating: iovec(), count: capacity)
     addresses = .allocate(capacity: capacity)
-    addresses.initialize(repeating: sockaddr_in(), count: capacity)
+    addresses.initialize(repeating: sockaddr_in6(), count: capacity)
     for index in 0..<capacity {
       parts[index].iov_base = bytes + index * stride
       datagrams[index].header.msg_iov = parts + index
@@ -130,7 +131,7 @@ public final class DatagramBatch {
     if let endpoint {
       addresses[end] = endpoint.socketAddress
       datagrams[end].header.msg_name = UnsafeMutableRawPointer(addresses + end)
-      datagrams[end].header.msg_namelen = Self.addressLength
+      datagrams[end].header.msg_namelen = endpoint.socketAddressLength
     } else {
       datagrams[end].header.msg_name = nil
       datagrams[end].header.msg_namelen = 0

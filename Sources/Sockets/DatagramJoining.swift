@@ -85,7 +85,7 @@ final class DatagramJoining {
     guard let first = a.header.msg_name, let second = b.header.msg_name else {
       return a.header.msg_name == b.header.msg_name
     }
-    // Family, port and address: the first eight bytes of a sockaddr_in.
-    return first.load(as: UInt64.self) == second.load(as: UInt64.self)
+    let length = a.header.msg_namelen
+    return length == b.header.msg_namelen && memcmp(first, second, Int(length)) == 0
   }
 }

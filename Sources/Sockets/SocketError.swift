@@ -2,7 +2,7 @@ internal import Glibc
 
 /// Why a socket cannot be had or used, and what to do about it.
 public enum SocketError: Error, Equatable, Sendable, CustomStringConvertible {
-  /// The text is not an IPv4 address with a port.
+  /// The text is not an IP address with a port.
   case invalidEndpoint(String)
   /// Another socket has this port.
   case portInUse(Endpoint)
@@ -25,7 +25,8 @@ public enum SocketError: Error, Equatable, Sendable, CustomStringConvertible {
   public var description: String {
     switch self {
     case .invalidEndpoint(let text):
-      "\"\(text)\" is not an IPv4 address with or without a port: write it like 10.0.0.1:18516"
+      "\"\(text)\" is not an IPv4 address, or one of IPv6, with or without a port: write it like "
+        + "10.0.0.1:18516 or [fd00::1]:18516"
     case .portInUse(let endpoint):
       """
       UDP port \(endpoint.port) of \(endpoint.address) is in use: stop the process that has it \

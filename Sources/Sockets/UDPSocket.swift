@@ -1,7 +1,7 @@
 internal import CSockets
 internal import Glibc
 
-/// A UDP socket on IPv4 that never blocks and never fragments. Closed when it is released.
+/// A UDP socket on IPv4 or IPv6, as its addresses are, that never blocks and never fragments. Closed when it is released.
 ///
 /// Thread-safe as far as the kernel's calls are; a `DatagramBatch` belongs to one thread.
 public final class UDPSocket: Sendable {
@@ -59,7 +59,8 @@ public final class UDPSocket: Sendable {
       sent = withUnsafeBytes(of: &address) { address in
         sendto(
           descriptor, bytes.baseAddress, bytes.count, Int32(MSG_NOSIGNAL),
-          address.assumingMemoryBound(to: sockaddr.self).baseAddress, socklen_t(address.count))
+          address.assumingMemoryBound(to: sockaddr.self).baseAddress,
+          endpoint?.socketAddressLength ?? 0)
       }
     } else {
       sent = Glibc.send(descriptor, bytes.baseAddress, bytes.count, Int32(MSG_NOSIGNAL))
@@ -72,13 +73,22 @@ public final class UDPSocket: Sendable {
   private static func open(
     _ local: Endpoint, _ remote: Endpoint?, _ bufferLength: Int?, _ sharesPort: Bool
   ) throws(SocketError) -> Int32 {
+    var local = local
+    // Any address of the kind that the other end has.
+    if local.address == .any, remote?.address.isIPv6 == true { local.address = .anyIPv6 }
+    let isIPv6 = local.address.isIPv6
     let kind = Int32(SOCK_DGRAM.rawValue | SOCK_NONBLOCK.rawValue | SOCK_CLOEXEC.rawValue)
-    let descriptor = socket(AF_INET, kind, 0)
+    let descriptor = socket(isIPv6 ? AF_INET6 : AF_INET, kind, 0)
     guard descriptor >= 0 else { throw .from(code: errno, doing: "open a UDP socket") }
     do throws(SocketError) {
       if sharesPort { set(descriptor, SOL_SOCKET, SO_REUSEPORT, 1) }
       // A datagram too long for the path is an error here, not a fragment that no one reassembles.
-      set(descriptor, Int32(IPPROTO_IP), IP_MTU_DISCOVER, IP_PMTUDISC_DO)
+      if isIPv6 {
+        set(descriptor, Int32(IPPROTO_IPV6), IPV6_MTU_DISCOVER, IPV6_PMTUDISC_DO)
+        set(descriptor, Int32(IPPROTO_IPV6), IPV6_V6ONLY, 1)
+      } else {
+        set(descriptor, Int32(IPPROTO_IP), IP_MTU_DISCOVER, IP_PMTUDISC_DO)
+      }
       if let bufferLength { setBuffers(descriptor, bufferLength) }
       try withAddress(local) { bind(descriptor, $0, $1) }
         .orThrow("bind UDP port \(local.port) of \(local.address)", local)
@@ -115,13 +125,13 @@ public final class UDPSocket: Sendable {
   ) -> CallResult {
     withUnsafePointer(to: endpoint.socketAddress) { address in
       address.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-        CallResult(code: call($0, socklen_t(MemoryLayout<sockaddr_in>.size)) == 0 ? 0 : errno)
+        CallResult(code: call($0, endpoint.socketAddressLength) == 0 ? 0 : errno)
       }
     }
   }
 
   private static func boundEndpoint(_ descriptor: Int32) -> Endpoint {
-    var (address, length) = (sockaddr_in(), socklen_t(MemoryLayout<sockaddr_in>.size))
+    var (address, length) = (sockaddr_in6(), socklen_t(MemoryLayout<sockaddr_in6>.size))
     withUnsafeMutablePointer(to: &address) { address in
       address.withMemoryRebound(to: sockaddr.self, capacity: 1) {
         // It cannot fail: the descriptor is a bound socket.

@@ -20,8 +20,11 @@ public final class HTTPServer: Sendable {
 
   /// Begins to listen. `handler` is called on several threads.
   public init(_ endpoint: Endpoint, handler: @escaping Handler) throws(SocketError) {
+    guard let ipv4 = endpoint.address.ipv4 else {
+      throw .system(doing: "serve HTTP at an IPv6 address", code: EAFNOSUPPORT)
+    }
     self.handler = handler
-    isLocal = endpoint.address.rawValue >> 24 == IPv4Address.loopback.rawValue >> 24
+    isLocal = ipv4 >> 24 == 127
     let kind = Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue)
     let descriptor = socket(AF_INET, kind, 0)
     guard descriptor >= 0 else { throw .system(doing: "open a socket", code: errno) }
@@ -31,7 +34,7 @@ public final class HTTPServer: Sendable {
     var address = sockaddr_in()
     address.sin_family = sa_family_t(AF_INET)
     address.sin_port = endpoint.port.bigEndian
-    address.sin_addr.s_addr = endpoint.address.rawValue.bigEndian
+    address.sin_addr.s_addr = ipv4.bigEndian
     let size = socklen_t(MemoryLayout<sockaddr_in>.size)
     let code = withUnsafePointer(to: &address) {
       $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { bind(descriptor, $0, size) }

@@ -4,20 +4,22 @@ internal import Sockets
 
 /// What is set inside a namespace apart from addresses and routes.
 enum NamespaceSettings {
-  /// No forwarding and no filtering of sources by the kernel (the XDP program forwards), no IPv6
-  /// (its neighbour discovery would be the only traffic that is not ours).
+  /// No forwarding and no filtering of sources by the kernel (the XDP program forwards), and no IPv6,
+  /// unless the rack is on it (its neighbour discovery would be the only traffic that is not ours).
   private static let switches: [(path: String, value: String)] = [
     ("/proc/sys/net/ipv4/ip_forward", "0"),
     ("/proc/sys/net/ipv4/conf/all/rp_filter", "0"),
     ("/proc/sys/net/ipv4/conf/default/rp_filter", "0"),
+  ]
+  private static let withoutIPv6: [(path: String, value: String)] = [
     ("/proc/sys/net/ipv6/conf/all/disable_ipv6", "1"),
     ("/proc/sys/net/ipv6/conf/default/disable_ipv6", "1"),
   ]
 
   /// To be called before interfaces are up.
-  static func setSwitches(namespace: String) throws(TestbedError) {
+  static func setSwitches(namespace: String, isIPv6: Bool) throws(TestbedError) {
     try inside(namespace) {
-      for (path, value) in switches {
+      for (path, value) in switches + (isIPv6 ? [] : withoutIPv6) {
         let file = open(path, O_WRONLY | O_CLOEXEC)
         // A kernel without IPv6 needs no telling.
         if file < 0, errno == ENOENT { continue }

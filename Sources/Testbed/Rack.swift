@@ -47,7 +47,7 @@ extension Testbed {
   /// itself, so that the command is the same for both.
   private func serverCommands(_ file: TestbedFile) -> [(role: String, arguments: [String])] {
     let common =
-      ["server", "--directory", "\(TestbedLayout.rackAddress)", "--seed", "\(file.hashSeed)"]
+      ["server", "--directory", "\(layout.rackAddress)", "--seed", "\(file.hashSeed)"]
       + (file.capacity.map { ["--capacity", "\($0)"] } ?? [])
       + (file.gatherMicroseconds > 0 ? ["--gather-us", "\(file.gatherMicroseconds)"] : [])
       // A small reserve: a testbed has many servers on one disk.

@@ -38,7 +38,7 @@ public struct ScenarioRun {
     hashSeed = file.hashSeed
     // The very keys that the recorders use.
     let space = HistoryConfiguration(
-      rack: TestbedLayout.rackEndpoint, keyCount: scenario.keys, keyPrefix: Self.keyPrefix
+      rack: bed.layout.rackEndpoint, keyCount: scenario.keys, keyPrefix: Self.keyPrefix
     ).keys
     keys = (0..<scenario.keys).map { String(decoding: space.key(ofRank: $0), as: UTF8.self) }
     random = RandomSource(seed: scenario.seed)
@@ -83,7 +83,7 @@ public struct ScenarioRun {
     for number in 0..<scenario.processes {
       var arguments = pinned?.prefix(ofRecorder: number) ?? []
       arguments += [
-        bed.executable, "load", "--json", "--rack", "\(TestbedLayout.rackAddress)",
+        bed.executable, "load", "--json", "--rack", "\(bed.layout.rackAddress)",
         "--history", part(number), "--operations", "\(each)", "--clients", "\(scenario.clients)",
         "--first-client", "\(number * scenario.clients)", "--key-prefix", Self.keyPrefix,
         "--keys", "\(scenario.keys)", "--zipf", "\(scenario.zipf)",

@@ -46,10 +46,11 @@ public struct Testbed: Sendable {
     let bed = Testbed(
       name: file.name,
       layout: TestbedLayout(
-        name: file.name, servers: file.servers, clients: file.clients, mode: file.mode),
+        name: file.name, servers: file.servers, clients: file.clients, mode: file.mode,
+        isIPv6: file.isIPv6),
       state: TestbedState(
         name: file.name, servers: file.servers, clients: file.clients, mode: file.mode,
-        capacity: file.capacity, hashSeed: file.hashSeed),
+        isIPv6: file.isIPv6, capacity: file.capacity, hashSeed: file.hashSeed),
       executable: executable)
     do {
       progress("building \(bed.layout.namespaces.count) namespaces")
@@ -65,7 +66,7 @@ public struct Testbed: Sendable {
   private func build() throws(TestbedError) {
     try batch(layout.linkCommands, namespace: nil)
     for namespace in layout.namespaces {
-      try NamespaceSettings.setSwitches(namespace: namespace)
+      try NamespaceSettings.setSwitches(namespace: namespace, isIPv6: layout.isIPv6)
     }
     if let namespace = layout.bridgeNamespace {
       try batch(layout.bridgeCommands, namespace: namespace)
@@ -96,7 +97,8 @@ public struct Testbed: Sendable {
     return Testbed(
       name: name,
       layout: TestbedLayout(
-        name: name, servers: state.servers, clients: state.clients, mode: state.mode),
+        name: name, servers: state.servers, clients: state.clients, mode: state.mode,
+        isIPv6: state.isIPv6),
       state: state, executable: executable)
   }
 

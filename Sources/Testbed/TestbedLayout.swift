@@ -16,7 +16,7 @@ public struct TestbedLayout: Sendable, Equatable {
     /// `s0`, `c1`.
     public var name: String { kind.rawValue + String(number) }
     public var namespace: String
-    public var address: IPv4Address
+    public var address: IPAddress
     /// The link's other end, and its MAC address.
     public var farInterface: String
     public var farMAC: MACAddress
@@ -27,24 +27,41 @@ public struct TestbedLayout: Sendable, Equatable {
 
   public let name: String
   public let mode: DirectoryMode
+  public let isIPv6: Bool
   public let directoryNamespace: String
   /// Servers first, then clients.
   public let nodes: [Node]
 
-  /// The rack's address, on the loopback interface of the directory host.
-  public static let rackAddress = IPv4Address(rawValue: 0x0a12_0001)
-  /// Where clients send requests.
+  /// The rack's address on IPv4, on the loopback interface of the directory host.
+  public static let rackAddress = address(0, 1, isIPv6: false)
+  /// Where clients send requests on IPv4.
   public static let rackEndpoint = Endpoint(rackAddress, port: 18516)
-  /// Everything of a testbed is in it.
-  static let network = "10.18.0.0/16"
+  /// The rack's address in this testbed.
+  public var rackAddress: IPAddress { Self.address(0, 1, isIPv6: isIPv6) }
+  /// Where clients send requests in this testbed.
+  public var rackEndpoint: Endpoint { Endpoint(rackAddress, port: 18516) }
+  /// Everything of a testbed is in it: 10.18.0.0/16, or the same in a prefix of RFC 4193.
+  private var network: String { isIPv6 ? "fd18::/64" : "10.18.0.0/16" }
+  /// Of one host.
+  private var prefixLength: Int { isIPv6 ? 128 : 32 }
 
-  public init(name: String, servers: Int, clients: Int, mode: DirectoryMode = .switch) {
+  private static func address(_ group: UInt8, _ number: UInt8, isIPv6: Bool) -> IPAddress {
+    isIPv6
+      ? IPAddress(mapped: [0xfd, 0x18] + Array(repeating: 0, count: 10) + [10, 18, group, number])
+      : IPAddress(ipv4: 0x0a12_0000 | UInt32(group) << 8 | UInt32(number))
+  }
+
+  public init(
+    name: String, servers: Int, clients: Int, mode: DirectoryMode = .switch,
+    isIPv6: Bool = false
+  ) {
     self.name = name
     self.mode = mode
+    self.isIPv6 = isIPv6
     directoryNamespace = Self.namespacePrefix(name) + "dir"
     let tag = Self.tag(name)
     func node(_ kind: Node.Kind, _ number: Int) -> Node {
-      let (high, low) = kind == .server ? (UInt32(1), UInt64(1)) : (UInt32(2), UInt64(3))
+      let (high, low) = kind == .server ? (UInt8(1), UInt64(1)) : (UInt8(2), UInt64(3))
       let label = kind.rawValue + String(number)
       // 02: locally administered. Then "HT", whose end of what, and the number.
       func mac(_ end: UInt64) -> MACAddress {
@@ -52,7 +69,7 @@ public struct TestbedLayout: Sendable, Equatable {
       }
       return Node(
         kind: kind, number: number, namespace: Self.namespacePrefix(name) + label,
-        address: IPv4Address(rawValue: 0x0a12_0000 | high << 8 | UInt32(number + 1)),
+        address: Self.address(high, UInt8(number + 1), isIPv6: isIPv6),
         farInterface: "ht-\(tag)-\(label)", farMAC: mac(low + 1),
         interface: "ht-\(tag)-\(label)p", mac: mac(low))
     }
@@ -170,27 +187,30 @@ extension TestbedLayout {
   /// To be run on the directory host. Every neighbour is known for good: nothing has to be resolved
   /// before the first packet, and nothing is forgotten under load.
   var directoryCommands: [String] {
-    ["link set lo up", "address add \(Self.rackAddress)/32 dev lo"]
+    ["link set lo up", "address add \(rackAddress)/\(prefixLength) dev lo\(noProbe)"]
       + directoryInterfaces.map { "link set \($0) up" }
       + nodes.flatMap { node in
         let interface = directoryInterface(of: node)
         return [
-          "route add \(node.address)/32 dev \(interface) src \(Self.rackAddress)",
+          "route add \(node.address)/\(prefixLength) dev \(interface) src \(rackAddress)",
           "neighbour replace \(node.address) lladdr \(node.mac) nud permanent dev \(interface)",
         ]
       }
   }
 
+  /// An address of IPv6 is used at once, without asking first whether somebody else has it.
+  private var noProbe: String { isIPv6 ? " nodad" : "" }
+
   /// To be run in a node's namespace: everything goes to the directory host.
   func commands(of node: Node) -> [String] {
     [
       "link set lo up",
-      "address add \(node.address)/32 dev \(node.interface)",
+      "address add \(node.address)/\(prefixLength) dev \(node.interface)\(noProbe)",
       "link set \(node.interface) up",
-      "neighbour replace \(Self.rackAddress) lladdr \(directoryMAC(of: node)) nud permanent "
+      "neighbour replace \(rackAddress) lladdr \(directoryMAC(of: node)) nud permanent "
         + "dev \(node.interface)",
-      "route add \(Self.rackAddress)/32 dev \(node.interface) src \(node.address)",
-      "route add \(Self.network) via \(Self.rackAddress) dev \(node.interface) "
+      "route add \(rackAddress)/\(prefixLength) dev \(node.interface) src \(node.address)",
+      "route add \(network) via \(rackAddress) dev \(node.interface) "
         + "src \(node.address) onlink",
     ]
   }
@@ -198,7 +218,7 @@ extension TestbedLayout {
   /// The rack file of the controller.
   public func rackFile(of file: TestbedFile, folder: String) -> RackFile {
     var rack = RackFile(
-      name: name, address: Self.rackAddress, hashSeed: file.hashSeed, copies: file.copies,
+      name: name, address: rackAddress, hashSeed: file.hashSeed, copies: file.copies,
       mode: mode, interfaces: directoryInterfaces, buckets: file.buckets, window: file.window,
       stateFile: "\(folder)/directory.state", socket: "\(folder)/controller.socket",
       policy: file.policy,

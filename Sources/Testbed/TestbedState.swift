@@ -20,6 +20,7 @@ public struct TestbedState: Sendable, Codable, Equatable {
   public var servers: Int
   public var clients: Int
   public var mode: DirectoryMode
+  public var isIPv6: Bool
   /// Operations per second that each server emulates; nil: none.
   public var capacity: Int?
   public var hashSeed: UInt64
@@ -28,12 +29,14 @@ public struct TestbedState: Sendable, Codable, Equatable {
   public var data: String?
 
   init(
-    name: String, servers: Int, clients: Int, mode: DirectoryMode, capacity: Int?, hashSeed: UInt64
+    name: String, servers: Int, clients: Int, mode: DirectoryMode, isIPv6: Bool = false,
+    capacity: Int?, hashSeed: UInt64
   ) {
     self.name = name
     self.servers = servers
     self.clients = clients
     self.mode = mode
+    self.isIPv6 = isIPv6
     self.capacity = capacity
     self.hashSeed = hashSeed
   }

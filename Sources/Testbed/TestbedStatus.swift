@@ -47,7 +47,7 @@ extension Testbed {
         present: files.fileExists(atPath: "/run/netns/\(namespace)"))
     }
     let nodes =
-      [node("dir", layout.directoryNamespace, "\(TestbedLayout.rackAddress)")]
+      [node("dir", layout.directoryNamespace, "\(layout.rackAddress)")]
       + (layout.bridgeNamespace.map { [node("net", $0, "-")] } ?? [])
       + layout.nodes.map { node($0.name, $0.namespace, "\($0.address)") }
     var rack: ControlStatus?

@@ -60,7 +60,7 @@ struct TestbedUpCommand: ParsableCommand {
       }
       print(
         """
-        testbed \(bed.name) serves at \(TestbedLayout.rackAddress): \(file.servers) servers, \
+        testbed \(bed.name) serves at \(bed.layout.rackAddress): \(file.servers) servers, \
         \(file.clients) client namespaces
         try:     hotrack testbed exec c0 --bed \(bed.name) -- hotrack set greeting hello
         remove:  hotrack testbed down \(bed.name)
@@ -120,7 +120,7 @@ struct TestbedExecCommand: ParsableCommand {
     try reportingFailure("testbed exec") {
       let name = try existingName(bed)
       let testbed = try Testbed.existing(name)
-      setenv("HOTRACK_RACK", "\(TestbedLayout.rackAddress)", 1)
+      setenv("HOTRACK_RACK", "\(testbed.layout.rackAddress)", 1)
       setenv("HOTRACK_SOCKET", testbed.controlSocket, 1)
       let executable = Testbed.ownExecutable()
       try testbed.execute(

@@ -217,6 +217,26 @@ private let good = """
     #expect(try RackFile(text: rack.text, file: "rack.toml") == rack)
   }
 
+  @Test func `All addresses are of IPv4 or all of IPv6`() throws {
+    let text = good.replacing("10.18.0.1", with: "fd18::1").replacing("10.18.1.", with: "fd18::1:")
+    let rack = try RackFile(text: text, file: "rack.toml")
+    #expect(rack.address.description == "fd18::1")
+    #expect(rack.servers[1].address.description == "fd18::1:1")
+    #expect(try RackFile(text: rack.text, file: "rack.toml") == rack)
+    let error = #expect(throws: ConfigurationError.self) {
+      try RackFile(text: text.replacing("fd18::1:1", with: "10.18.1.1"), file: "rack.toml")
+    }
+    #expect(
+      try #require(error).description.contains(
+        "server[1].address: found \"10.18.1.1\", expected an IPv6 address, as the rack's is"))
+    for wrong in ["fe80::1", "::1", "ff02::1", "::", "fd18::1%eth0"] {
+      #expect(throws: ConfigurationError.self) {
+        try RackFile(
+          text: text.replacing("\"fd18::1\"", with: "\"\(wrong)\""), file: "rack.toml")
+      }
+    }
+  }
+
   @Test(arguments: PlaneChoice.allCases)
   func `The plane is chosen by name`(plane: PlaneChoice) throws {
     let text = good.replacing(

@@ -129,7 +129,7 @@ struct PlaneAdoptionTests {
         try plane.attach(interface: "ht-c0")
         plane.memory.apply(.setServing(true))
       }
-      #expect(Self.programs(["ht-c0"]) == [0])
+      #expect(Self.programs(["ht-c0"]) != [0])
       do {
         // Which kind it is need not be said.
         let pins = try PinDirectory(rack: Self.rack)
@@ -138,6 +138,9 @@ struct PlaneAdoptionTests {
         #expect(plane.isAdopted && plane.kind == .tc)
         #expect(try plane.adopt())
         #expect(plane.attachModes().map(\.mode) == [.tc])
+        try plane.detach(interface: "ht-c0")
+        #expect(Self.programs(["ht-c0"]) == [0])
+        try plane.attach(interface: "ht-c0")
       }
       var onXDP = Self.configuration
       onXDP.kind = .xdp

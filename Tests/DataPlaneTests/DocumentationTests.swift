@@ -15,7 +15,7 @@ import Testing
   }
 
   private static var table: [PacketCase] {
-    DecisionCases.requests + DecisionCases.reports + RefusalCases.all
+    DecisionCases.requests + DecisionCases.reports + RefusalCases.all + RefusalCases.onIPv6
   }
 
   /// Rows of three columns whose last is a counter.

@@ -20,8 +20,9 @@ struct SeededNumbers: RandomNumberGenerator {
 struct FuzzTests {
   /// Frames of all kinds with random damage, while the directory goes through random changes: the
   /// kernel and the host must do the same with each, and stay the same.
-  @Test(arguments: UInt64(1)...4) func theKernelAndTheHostAgreeOnRandomFrames(seed: UInt64) throws {
-    let rig = try Rig.shared.get()
+  @Test(arguments: UInt64(1)...4, [false, true])
+  func theKernelAndTheHostAgreeOnRandomFrames(seed: UInt64, isIPv6: Bool) throws {
+    let rig = try (isIPv6 ? Rig.ipv6 : Rig.shared).get()
     let failure: String? = try rig.run { rig in
       var numbers = SeededNumbers(state: seed)
       var fuzz = Fuzz(rig: rig, numbers: numbers)
@@ -72,6 +73,7 @@ private struct Fuzz {
   mutating func frame() throws -> String? {
     guard let packet = cases.randomElement(using: &numbers) else { return nil }
     var frame = packet.frame
+    frame.isIPv6 = rig.isIPv6
     frame.checksum = [.none, .full, .leftToHardware].randomElement(using: &numbers) ?? .none
     if Bool.random(using: &numbers) { frame.tags = [] }
     var bytes = frame.bytes

@@ -26,7 +26,9 @@ struct PacketTests {
 
   @Test func thereAreFortyKindsOfBadPacketsAtLeast() {
     #expect(RefusalCases.all.count >= 40)
-    let names = (DecisionCases.requests + DecisionCases.reports + RefusalCases.all).map(\.name)
+    let names =
+      (DecisionCases.requests + DecisionCases.reports + RefusalCases.all
+      + RefusalCases.onIPv6).map(\.name)
     #expect(Set(names).count == names.count)
   }
 
@@ -64,6 +66,38 @@ struct PacketTests {
     #expect(outcome.differences == [])
     #expect(outcome.counter == packet.counter)
     #expect(outcome.action == .pass && outcome.frame == packet.frame.bytes)
+  }
+
+  @Test(arguments: DecisionCases.requests + DecisionCases.reports, FrameShape.allCases)
+  func onIPv6TheSameBecomesOfIt(_ packet: PacketCase, _ shape: FrameShape) throws {
+    guard let packet = packet.onIPv6() else { return }
+    try check(shape.applied(to: packet.sentTo(Rig.ipv6)), in: Rig.ipv6)
+    let place = Rig.oneArmOnIPv6
+    try check(shape.applied(to: packet.inOneArmMode(in: place)), in: place)
+    // On TC nobody looks like a sender whose device is to complete the checksum.
+    guard [.complete, .tagged, .padded].contains(shape) else { return }
+    try check(shape.applied(to: packet.sentTo(Rig.ipv6OnTC)), in: Rig.ipv6OnTC)
+  }
+
+  @Test(arguments: RefusalCases.all + RefusalCases.onIPv6)
+  func onIPv6TheSameIsRefused(_ packet: PacketCase) throws {
+    guard let packet = packet.frame.isIPv6 ? packet : packet.onIPv6() else { return }
+    try check(packet, in: Rig.ipv6)
+    guard packet.linear == nil, packet.frame.bytes.count >= 54 else { return }
+    try check(packet, in: Rig.ipv6OnTC)
+  }
+
+  @Test func whoSpeaksIPv4IsNoneOfTheBusinessOfARackOnIPv6() throws {
+    for packet in DecisionCases.requests.prefix(3) {
+      var packet = packet
+      let stranger = PacketCase(
+        name: packet.name, frame: packet.frame, end: .pass, counter: "pass")
+      try check(stranger, in: Rig.ipv6)
+      packet.frame.isIPv6 = true
+      try check(
+        PacketCase(name: packet.name, frame: packet.frame, end: .pass, counter: "pass"),
+        in: Rig.shared)
+    }
   }
 
   @Test(arguments: RefusalCases.forgedByClients)
@@ -159,7 +193,7 @@ enum FrameShape: CaseIterable, Sendable {
       packet.frame.trailer = [1, 2, 3, 4, 5, 6, 7]
       packet.frame.checksum = .full
     case .split, .splitAndLeftToHardware:
-      packet.linear = 14 + 28 + 136
+      packet.linear = 14 + (packet.frame.isIPv6 ? 48 : 28) + 136
       packet.frame.checksum = self == .split ? .full : .leftToHardware
     }
     return packet

@@ -39,6 +39,77 @@ enum RefusalCases {
     return .client(name, message, .drop, counter)
   }
 
+  private static func ipv6(
+    _ name: String, _ end: PacketCase.End, _ counter: String, _ change: (inout Frame) -> Void
+  ) -> PacketCase {
+    raw(name, end, counter) { frame in
+      frame.isIPv6 = true
+      frame.checksum = .full
+      change(&frame)
+    }.changingNothing()
+  }
+
+  /// An extension header of eight bytes: what comes next, and the offset and flags of a fragment.
+  private static func extensionHeader(_ next: UInt8, fragment: UInt16 = 0) -> [UInt8] {
+    [next, 0] + big(fragment) + [1, 2, 3, 4]
+  }
+
+  /// What only a rack on IPv6 can meet.
+  static let onIPv6: [PacketCase] = [
+    ipv6("IP version 4 in an IPv6 frame", .pass, "pass") { $0.versionAndLength = 0x45 },
+    ipv6("frame that ends in the IPv6 header", .pass, "pass") { $0.cutTo = 50 },
+    ipv6("ICMPv6", .pass, "pass") { $0.protocolNumber = 58 },
+    ipv6("TCP behind an extension header to the rack's port", .pass, "pass") {
+      $0.protocolNumber = 60
+      $0.options = extensionHeader(6)
+    },
+    ipv6("extension header between strangers", .pass, "pass") {
+      $0.protocolNumber = 0
+      $0.options = extensionHeader(17)
+      $0.source = [10, 0, 44, 1]
+      $0.destination = [10, 0, 55, 1]
+    },
+    ipv6("frame that ends in an extension header", .pass, "pass") {
+      $0.protocolNumber = 0
+      $0.options = extensionHeader(17)
+      $0.cutTo = 60
+    },
+    ipv6("later IPv6 fragment for the rack", .pass, "pass") {
+      $0.protocolNumber = 44
+      $0.options = extensionHeader(17, fragment: 8)
+    },
+    ipv6("first IPv6 fragment for the rack", .drop, "drop_fragment") {
+      $0.protocolNumber = 44
+      $0.options = extensionHeader(17, fragment: 1)
+    },
+    ipv6("first IPv6 fragment behind another extension header", .drop, "drop_fragment") {
+      $0.protocolNumber = 0
+      $0.options = extensionHeader(44) + extensionHeader(17, fragment: 1)
+    },
+    ipv6("extension headers for the rack", .drop, "drop_ip_options") {
+      $0.protocolNumber = 0
+      $0.options = extensionHeader(43) + extensionHeader(60) + extensionHeader(17)
+    },
+    ipv6("long extension header for a server's own address", .drop, "drop_ip_options") {
+      $0.protocolNumber = 60
+      $0.options = [17, 2] + Array(repeating: 0, count: 22)
+      $0.destination = Place.server(1)
+      $0.destinationPort = Place.serverPort(1)
+    },
+    ipv6("datagram on IPv6 without a checksum", .drop, "drop_malformed") { $0.checksum = .none },
+    ipv6("IPv6 length beyond the UDP length", .drop, "drop_malformed") {
+      $0.ipLength = UInt16(8 + set.encoded().count + 1)
+      $0.trailer = [0, 0]
+    },
+    ipv6("IPv6 length short of the UDP length", .drop, "drop_malformed") {
+      $0.ipLength = UInt16(8 + set.encoded().count - 1)
+    },
+    ipv6("address that differs from the rack's in its first half alone", .pass, "pass") {
+      $0.destination = [10, 0, 0, 1]
+      $0.firstHalf = 0xfc
+    },
+  ]
+
   static let foreign: [PacketCase] = [
     raw("empty Ethernet frame", .pass, "pass") { $0.cutTo = 14 },
     raw("ARP", .pass, "pass") { $0.etherType = 0x0806 },

@@ -36,7 +36,7 @@ final class UserSpaceRack: Sendable {
     for number in 0..<count {
       var one = ServerOptions(
         number: UInt8(number),
-        listen: Endpoint(IPv4Address(rawValue: 0x7f00_0002 + UInt32(number)), port: 0),
+        listen: Endpoint(IPAddress(ipv4: 0x7f00_0002 + UInt32(number)), port: 0),
         directory: socket.local)
       one.incarnation = Self.incarnation + UInt64(number)
       one.capacity = capacity
@@ -169,7 +169,7 @@ final class UserSpaceRack: Sendable {
         return nil
       }
       if var message = try? Message(datagram: bytes), message.header.operation != .copy {
-        message.header.returnPath = UInt64(sender.address.rawValue) << 16 | UInt64(sender.port)
+        message.header.returnPath = UInt64(sender.address.ipv4 ?? 0) << 16 | UInt64(sender.port)
         bytes = message.encoded()
       }
       return servers[Int(server)]
@@ -178,7 +178,7 @@ final class UserSpaceRack: Sendable {
       return sender
     case .forward:
       return Endpoint(
-        IPv4Address(rawValue: UInt32(truncatingIfNeeded: before.returnPath >> 16)),
+        IPAddress(ipv4: UInt32(truncatingIfNeeded: before.returnPath >> 16)),
         port: UInt16(truncatingIfNeeded: before.returnPath))
     case .consume, .toController, .drop: return nil
     }

@@ -13,7 +13,7 @@ func ask(_ server: HTTPServer, _ text: String) throws -> String {
   var address = sockaddr_in()
   address.sin_family = sa_family_t(AF_INET)
   address.sin_port = server.endpoint.port.bigEndian
-  address.sin_addr.s_addr = IPv4Address.loopback.rawValue.bigEndian
+  address.sin_addr.s_addr = (server.endpoint.address.ipv4 ?? 0).bigEndian
   let code = withUnsafePointer(to: &address) {
     $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
       connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size))

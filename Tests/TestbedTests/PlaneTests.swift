@@ -37,18 +37,33 @@ struct PlaneTests {
       _ = try inside(bed, client, [hotrack, "set", "--rack", rack, "greeting", "hello"])
       let before = try #require(try bed.ask(.status).status)
       #expect(before.plane == "tc" && Set(before.interfaces.values) == ["tc"])
-      // No XDP program, and one on TC.
-      let interface = bed.layout.directoryInterfaces[0]
-      let namespace = bed.layout.directoryNamespace
-      func links() throws -> String {
-        try inside(bed, namespace, ["ip", "link", "show", interface])
-      }
-      #expect(try !links().contains("prog/xdp"))
       _ = try bed.changeController(.crash)
       #expect(try bed.ask(.status).status?.epoch == before.epoch)
       #expect(
         try inside(bed, client, [hotrack, "get", "--rack", rack, "greeting"]).contains("hello"))
       #expect(try bed.ask(.status).status?.counters["cold_read"] ?? 0 >= 1)
+    }
+  }
+
+  @Test(
+    arguments: [DirectoryMode.switch, .oneArm], [PlaneChoice.xdp, .tc])
+  func `A rack on IPv6 serves`(mode: DirectoryMode, plane: PlaneChoice) throws {
+    let name = Self.name(mode == .switch ? "d" : "e")
+    try using(name) {
+      var file = TestbedFile(name: name, servers: 2, clients: 1)
+      (file.plane, file.mode, file.isIPv6) = (plane, mode, true)
+      let bed = try Testbed.up(file, executable: TestbedTests.hotrack)
+      let (rack, client) = ("\(bed.layout.rackAddress)", bed.layout.clients[0].namespace)
+      let hotrack = TestbedTests.hotrack
+      for number in 0..<8 {
+        _ = try inside(bed, client, [hotrack, "set", "--rack", rack, "key-\(number)", "hello"])
+        #expect(
+          try inside(bed, client, [hotrack, "get", "--rack", rack, "key-\(number)"])
+            .contains("hello"))
+      }
+      let status = try #require(try bed.ask(.status).status)
+      #expect(status.plane == plane.rawValue && status.address == "[fd18::a12:1]:18516")
+      #expect(status.counters["cold_read"] ?? 0 >= 8)
     }
   }
 

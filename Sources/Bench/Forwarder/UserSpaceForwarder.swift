@@ -59,7 +59,7 @@ final class UserSpaceForwarder {
 
   private func forward(_ datagram: UnsafeMutableRawBufferPointer, from sender: Endpoint) {
     guard datagram.count >= WireLimits.headerLength else { return }
-    let server = Int(sender.address.rawValue) - Int(servers[0].address.rawValue)
+    let server = Int(sender.address.ipv4 ?? 0) - Int(servers[0].address.ipv4 ?? 0)
     guard servers.indices.contains(server), sender == servers[server] else {
       steer(datagram, from: sender)
       return
@@ -72,14 +72,14 @@ final class UserSpaceForwarder {
     leaving.append(
       UnsafeRawBufferPointer(datagram),
       to: Endpoint(
-        IPv4Address(rawValue: UInt32(truncatingIfNeeded: back >> 16)),
+        IPAddress(ipv4: UInt32(truncatingIfNeeded: back >> 16)),
         port: UInt16(truncatingIfNeeded: back)))
   }
 
   private func steer(_ datagram: UnsafeMutableRawBufferPointer, from client: Endpoint) {
     switch memory.handle(datagram, from: .client).verdict {
     case .steer(let server):
-      let back = UInt64(client.address.rawValue) << 16 | UInt64(client.port)
+      let back = UInt64(client.address.ipv4 ?? 0) << 16 | UInt64(client.port)
       datagram.storeBytes(of: back.bigEndian, toByteOffset: Self.returnPath, as: UInt64.self)
       leaving.append(UnsafeRawBufferPointer(datagram), to: servers[Int(server)])
     case .answer:

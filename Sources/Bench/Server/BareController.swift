@@ -15,7 +15,7 @@ struct BareController {
 
   /// `directory`: the address from which the server takes a controller's messages.
   init(
-    directory: IPv4Address, server: Endpoint, number: UInt8, in namespace: NetworkNamespace? = nil
+    directory: IPAddress, server: Endpoint, number: UInt8, in namespace: NetworkNamespace? = nil
   ) throws(SocketError) {
     socket = try UDPSocket(bind: Endpoint(directory, port: 0), in: namespace)
     self.server = server

@@ -83,7 +83,7 @@ struct PacketCase: Sendable, CustomTestStringConvertible {
       return frame.bytes
     case .steer(let server, let stamp):
       if rig.kind == .oneArm {
-        message.header.returnAddress = Place.words(Place.mapped(frame.source))
+        message.header.returnAddress = Place.words(frame.wire(frame.source))
         message.header.returnPort = frame.sourcePort
       }
       message.header.returnPath = returnPath(fromPort, interface)
@@ -236,12 +236,25 @@ extension PacketCase {
     guard var message = result.message, message.header.flags.contains(.reply),
       message.header.operation.isRequest
     else { return result }
-    message.header.returnAddress = Place.words(Place.mapped(Place.client))
+    message.header.returnAddress = Place.words(result.frame.wire(Place.client))
     message.header.returnPort = 40_000
     result.message = message
     result.frame.payload = message.encoded()
     result.frame.destination = Place.rack
     result.frame.destinationPort = WireLimits.port
+    return result
+  }
+
+  /// The same with IPv6 addresses, which takes a checksum. nil: it is about IPv4, or about half a frame.
+  func onIPv6() -> PacketCase? {
+    let namesAddress = changes.contains { if case .setServer = $0 { true } else { false } }
+    guard !isChained, !namesAddress, frame.options.isEmpty, frame.fragment == 0x4000,
+      frame.versionAndLength == nil, frame.ipLength == nil, frame.etherType == 0x0800,
+      frame.protocolNumber == 17, frame.cutTo == nil
+    else { return nil }
+    var result = self
+    result.frame.isIPv6 = true
+    if result.frame.checksum == .none { result.frame.checksum = .full }
     return result
   }
 

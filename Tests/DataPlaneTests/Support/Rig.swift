@@ -40,20 +40,26 @@ final class Rig: @unchecked Sendable {
   static let onTC = Result { try isolated(.switching, plane: .tc) }
   static let oneArmOnTC = Result { try isolated(.oneArm, plane: .tc) }
   static let dry = Result { try isolated(.switching, isDryRun: true) }
+  static let ipv6 = Result { try isolated(.switching, isIPv6: true) }
+  static let oneArmOnIPv6 = Result { try isolated(.oneArm, isIPv6: true) }
+  static let ipv6OnTC = Result { try isolated(.switching, plane: .tc, isIPv6: true) }
 
   enum Kind { case switching, chained, oneArm }
 
   /// Two programs cannot share an interface: this one has the ports of its own namespace.
   private static func isolated(
-    _ kind: Kind, plane: PlaneKind = .xdp, isDryRun: Bool = false
+    _ kind: Kind, plane: PlaneKind = .xdp, isDryRun: Bool = false, isIPv6: Bool = false
   ) throws -> Rig {
     let isolation = try Isolation(interfaceCommands)
-    let rig = try isolation.run { try Rig(kind, plane: plane, isDryRun: isDryRun) }
+    let rig = try isolation.run {
+      try Rig(kind, plane: plane, isDryRun: isDryRun, isIPv6: isIPv6)
+    }
     rig.ownIsolation = isolation
     return rig
   }
 
   let kind: Kind
+  let isIPv6: Bool
 
   let kernel: DataPlane
   let host: HostRack
@@ -63,16 +69,19 @@ final class Rig: @unchecked Sendable {
   private var ownIsolation: Isolation?
 
   init(
-    _ kind: Kind, image: BPFObject? = nil, plane: PlaneKind = .xdp, isDryRun: Bool = false
+    _ kind: Kind, image: BPFObject? = nil, plane: PlaneKind = .xdp, isDryRun: Bool = false,
+    isIPv6: Bool = false
   ) throws {
     self.kind = kind
+    self.isIPv6 = isIPv6
+    let address = isIPv6 ? Place.onIPv6 : Place.mapped
     var interfaces: [String: UInt32] = [:]
     for name in Self.names {
       interfaces[name] = if_nametoindex("ht-\(name)")
     }
     self.interfaces = interfaces
-    var configuration = RackConfiguration(address: Place.mapped(Place.rack))
-    configuration.neighbour = (Place.mapped(Place.neighbour), WireLimits.port)
+    var configuration = RackConfiguration(address: address(Place.rack))
+    configuration.neighbour = (address(Place.neighbour), WireLimits.port)
     configuration.isOneArm = kind == .oneArm
     configuration.isDryRun = isDryRun
     if kind == .chained {
@@ -105,7 +114,7 @@ final class Rig: @unchecked Sendable {
 
   /// Puts both directories back to where every case begins.
   func reset() {
-    for memory in [kernel.memory, host.memory] { Self.setUp(memory, port(of:), interfaces) }
+    for memory in [kernel.memory, host.memory] { Self.setUp(memory, port(of:), interfaces, isIPv6) }
     hostSamples = []
     kernel.drainSamples { _ in }
   }
@@ -128,8 +137,10 @@ final class Rig: @unchecked Sendable {
   }
 
   private static func setUp(
-    _ memory: DirectoryMemory, _ port: (UInt8) -> String, _ interfaces: [String: UInt32]
+    _ memory: DirectoryMemory, _ port: (UInt8) -> String, _ interfaces: [String: UInt32],
+    _ isIPv6: Bool
   ) {
+    let address = isIPv6 ? Place.onIPv6 : Place.mapped
     let raw = memory.raw.pointee
     memset(raw.buckets, 0, MemoryLayout<directory_bucket>.stride * buckets)
     memset(raw.details, 0, MemoryLayout<directory_detail>.stride * memory.capacity)
@@ -143,7 +154,7 @@ final class Rig: @unchecked Sendable {
           ServerPlace(
             incarnation: 1_000 + UInt64(server), interface: interfaces[port(server)] ?? 0,
             port: Place.serverPort(server), mac: Place.serverMAC(server),
-            address: Place.mapped(Place.server(server)))))
+            address: address(Place.server(server)))))
     }
     for (index, home) in [UInt8(0), 1, 2, 3, 4, 5].enumerated() {
       memory.apply(
