@@ -94,7 +94,8 @@ let package = Package(
     module("HostNetwork", uses: ["CSockets"]),
     module("Capture", uses: ["CPcap"]),
     module(
-      "DataPlane", uses: ["CBPF", "CHotrack", "Directory", "Wire"], plugins: ["CompileBPF"]),
+      "DataPlane", uses: ["CBPF", "CHotrack", "Directory", "Sockets", "Wire"],
+      plugins: ["CompileBPF"]),
     module("RocksDB", uses: ["CRocksDB"]),
     module("DurableStore", uses: ["RocksDB", "Storage", "Wire"]),
     module("HotrackClient", uses: ["ClientCore", "Sockets", "Wire"]),

@@ -329,7 +329,7 @@ package final class ControllerLoop {
       onServing()
       onServing = {}
     case .serverAdmitted, .serverBack, .drainBegun, .drained, .serverAdded, .serverRecovered,
-        .serverEnrolled, .serverForgotten, .onTwoServers(true):
+      .serverEnrolled, .serverForgotten, .onTwoServers(true):
       log.info("\(text)")
     }
   }

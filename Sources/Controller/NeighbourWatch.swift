@@ -111,11 +111,6 @@ package final class NeighbourWatch {
   }
 }
 
-extension IPv4Address {
-  /// Four bytes, as on the wire.
-  fileprivate var bytes: [UInt8] { Array(mapped.suffix(4)) }
-}
-
 extension ControllerLoop {
   /// Servers have another MAC address: the data plane sends there at once.
   func takeNeighbourChanges() throws(SocketError) {

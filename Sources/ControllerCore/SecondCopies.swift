@@ -18,7 +18,8 @@ extension ControllerCore {
     guard configuration.copies > 1, !faults.contains(.syncToHomeOnly) else { return nil }
     if let backup = slots.backup(ofHash: hash) { return backup }
     let home = slots.home(ofHash: hash)
-    let others = (numbers ?? living).filter { $0 != home && !isDraining($0) }
+    // As `copiesInForce` counts: where all are being drained, they go on together.
+    let others = (numbers?.filter { !isDraining($0) } ?? heirs).filter { $0 != home }
     return others.first { $0 > home } ?? others.first
   }
 

@@ -274,7 +274,7 @@ extension ControllerCore {
     let number = servers[index].number
     let parts = SlotsBody.parts(
       runs: slots.runs(of: number), keyHashes: entries.inOrder.map(\.keyHash),
-      copies: UInt16(copiesWith(number)))
+      copies: UInt16(copiesWith(number)), rackCopies: UInt16(configuration.copies))
     servers[index].copiesTold = copiesWith(number)
     if configuration.copies > 1, servers[index].copiesTold < 2 {
       for hash in entries.hashes { entries.update(hash) { $0.isOnTwo = false } }

@@ -14,18 +14,19 @@ struct RackChecks {
       + rack.servers.flatMap { [way(to: $0), neighbour($0)] }
   }
 
-  private static func bytes(_ address: IPv4Address) -> [UInt8] {
-    (0..<4).reversed().map { UInt8(truncatingIfNeeded: address.rawValue >> (8 * UInt32($0))) }
+  /// The address alone, as a network.
+  private static func host(_ address: IPAddress) -> String {
+    "\(address)/\(address.ipv4 == nil ? 128 : 32)"
   }
 
   private var address: Finding {
-    let route = (try? network.route(to: Self.bytes(rack.address))) ?? nil
+    let route = (try? network.route(to: rack.address.bytes)) ?? nil
     return route?.isLocal == true
       ? Finding("rack_address", "\(rack.address)", .ok, "is an address of this host")
       : Finding(
         "rack_address", "\(rack.address)", .bad,
         "is no address of this host: nobody answers for it",
-        fix: "ip address add \(rack.address)/32 dev lo")
+        fix: "ip address add \(Self.host(rack.address)) dev lo")
   }
 
   /// A controller of this rack that is running has it.
@@ -86,13 +87,13 @@ struct RackChecks {
 
   private func way(to server: RackFile.Server) -> Finding {
     let subject = "server \(server.number)"
-    let route = (try? network.route(to: Self.bytes(server.address))) ?? nil
+    let route = (try? network.route(to: server.address.bytes)) ?? nil
     let wanted = if_nametoindex(server.interface)
     guard let route else {
       return Finding(
         "route", subject, .bad,
         "there is no route to \(server.address): the controller cannot ask it",
-        fix: "ip route add \(server.address)/32 dev \(server.interface)")
+        fix: "ip route add \(Self.host(server.address)) dev \(server.interface)")
     }
     guard wanted == 0 || route.interface == wanted else {
       var text = [CChar](repeating: 0, count: Int(IF_NAMESIZE))
@@ -102,7 +103,9 @@ struct RackChecks {
         "route", subject, .bad,
         "the kernel's way to \(server.address) is by \(other), the rack file says \(server.interface)"
           + (isFilterStrict(server.interface) ? ", and rp_filter drops what comes in there" : ""),
-        fix: "ip route add \(server.address)/32 dev \(server.interface), or correct `interface`")
+        fix:
+          "ip route add \(Self.host(server.address)) dev \(server.interface), or correct `interface`"
+      )
     }
     return Finding("route", subject, .ok, "by \(server.interface)")
   }
@@ -116,9 +119,9 @@ struct RackChecks {
 
   private func neighbour(_ server: RackFile.Server) -> Finding {
     let subject = "server \(server.number)"
-    let route = (try? network.route(to: Self.bytes(server.address))) ?? nil
-    let hop = route?.gateway ?? Self.bytes(server.address)
-    let shown = hop.map(String.init).joined(separator: ".")
+    let route = (try? network.route(to: server.address.bytes)) ?? nil
+    let hop = route?.gateway ?? server.address.bytes
+    let shown = IPAddress(bytes: hop)?.description ?? "-"
     let interface = if_nametoindex(server.interface)
     var found: Neighbour?
     for attempt in 0..<50 {

@@ -50,13 +50,18 @@ extension ServerCore {
     guard let targets = mirrorTargets(arrival.header) else { return false }
     let keyHash = arrival.header.keyHash
     var isSuperseded = false
-    if !arrival.header.flags.contains(.replicated),
-      let record = engine.find(arrival.key, keyHash: keyHash), record.version > version
-    {
-      isSuperseded = true
-      mirror(arrival.key, keyHash, record, to: targets, arrival.header.generation, &output)
-    }
     var header = arrival.header
+    if !header.flags.contains(.replicated),
+      let record = engine.find(arrival.key, keyHash: keyHash), record.version >= version
+    {
+      isSuperseded = record.version > version
+      if isSuperseded {
+        mirror(arrival.key, keyHash, record, to: targets, header.generation, &output)
+      } else {
+        // That of all that it overwrites.
+        header.generation = max(header.generation, record.generation)
+      }
+    }
     header.operation = .mirror
     header.server = configuration.number
     header.incarnation = incarnation
@@ -236,7 +241,8 @@ extension ServerCore {
       engine.store(
         arrival.key, keyHash: header.keyHash, value: arrival.value,
         attributes(
-          header.keyHash, version: version, generation: header.generation,
+          header.keyHash, version: version,
+          generation: max(header.generation, record?.generation ?? 0),
           kind: isDelete ? .tombstone : .value))
       noteChange(arrival.key, header.keyHash)
       confirm(header.keyHash)
@@ -379,7 +385,7 @@ extension ServerCore {
     header.epoch = epoch
     header.flags = record.kind == .tombstone ? .tombstone : []
     header.load = UInt16(configuration.number)
-    header.generation = generation
+    header.generation = max(generation, record.generation)
     header.version = record.version
     header.keyHash = keyHash
     header.copyTargets = target

@@ -119,6 +119,7 @@ extension ServerCore {
     former = FormerKeys()
     slots = OwnedSlots(count: WireLimits.slots)
     copies = 1
+    rackCopies = 1
     unconfirmed.removeAll()
     unsettledDeletes.removeAll()
     slotsGeneration = 0

@@ -185,7 +185,7 @@ extension ServerCore {
   /// With two copies: the result of a cold key's write is known here, and what it wrote is not. If it
   /// was not deleted since, the server that executed it was lost before another one had it.
   private func mayHaveGone(_ header: Header, _ record: StoredRecord?) -> Bool {
-    copies > 1 && !header.flags.contains(.replicated)
+    rackCopies > 1 && !header.flags.contains(.replicated)
       && (record != nil || header.firstGeneration < slotsGeneration)
   }
 
@@ -236,15 +236,20 @@ extension ServerCore {
   ) {
     let header = arrival.header
     let isDelete = header.operation == .delete
-    let stored = engine.find(arrival.key, keyHash: header.keyHash)?.version ?? 0
+    let record = engine.find(arrival.key, keyHash: header.keyHash)
     // A smaller version is acknowledged, not applied: it is already overwritten.
-    let isApplied = header.version > stored || faults.contains(.lastArrivalKept)
+    let isApplied = header.version > record?.version ?? 0 || faults.contains(.lastArrivalKept)
+    var generation = header.generation
+    if !header.flags.contains(.replicated), slots.backup(KeyHash.slot(header.keyHash)) != nil {
+      // A MIRROR of what this overwrites may be late: a tombstone has to be remembered for longer.
+      generation = max(generation, record?.generation ?? 0)
+    }
     if isApplied {
       if isDelete, !header.flags.contains(.replicated) { noteDelete(arrival.key, header.keyHash) }
       engine.store(
         arrival.key, keyHash: header.keyHash, value: arrival.value,
         attributes(
-          header.keyHash, version: header.version, generation: header.generation,
+          header.keyHash, version: header.version, generation: generation,
           kind: isDelete ? .tombstone : .value))
       noteChange(arrival.key, header.keyHash)
     }

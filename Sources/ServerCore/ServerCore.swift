@@ -46,6 +46,8 @@ public struct ServerCore {
   var slots = OwnedSlots(count: WireLimits.slots)
   /// Servers that a hot key's write has to be on before it is answered.
   var copies = 1
+  /// Servers that everything is to be on: 2 also while too few are there.
+  var rackCopies = 1
   /// By key hash: what perhaps no other server has yet.
   var unconfirmed: [UInt64: Unconfirmed] = [:]
   /// By key hash: keys of own slots whose tombstone the backup may lack.

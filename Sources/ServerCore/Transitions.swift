@@ -244,6 +244,7 @@ extension ServerCore {
         bodies.flatMap(\.runs), named: Set(bodies.flatMap(\.keyHashes)),
         generation: header.generation)
       copies = bodies.map { Int($0.copies) }.max() ?? 1
+      rackCopies = bodies.reduce(rackCopies) { max($0, Int($1.rackCopies), Int($1.copies)) }
       if copies < 2 { unconfirmed.removeAll() }
       slotsGeneration = header.generation
       hasSlotsOfEpoch = true

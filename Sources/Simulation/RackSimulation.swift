@@ -50,7 +50,7 @@ public struct RackSimulation: SeededSimulation {
     if scenario.copies > 1 { scenario.isDurable = false }
     scenario.worldFaults.removeAll { !worldFaults.contains($0.kind) }
     // Only who dies can tell whether its state outlives it.
-    if !worldFaults.contains(.crash) { scenario.isDurable = false }
+    if worldFaults.isDisjoint(with: [.crash, .fullDisk]) { scenario.isDurable = false }
     scenario.looksFromOutside = looksFromOutside
     scenario.requestsAreDirect = requestsAreDirect
     // A request that stops for long in the directory is as late as a late duplicate.

@@ -43,6 +43,18 @@ public struct IPAddress: Sendable, Hashable, Comparable, CustomStringConvertible
     self.init(ipv4: value)
   }
 
+  /// Four bytes or 16, as on the wire; nil for any other number.
+  public init?(bytes: [UInt8]) {
+    switch bytes.count {
+    case 4: self.init(ipv4: bytes.reduce(0) { $0 << 8 | UInt32($1) })
+    case 16: self.init(mapped: bytes)
+    default: return nil
+    }
+  }
+
+  /// Four bytes or 16, as on the wire.
+  public var bytes: [UInt8] { ipv4 == nil ? mapped : Array(mapped.suffix(4)) }
+
   /// The 16 bytes that are sent, IPv4 as IPv4-mapped IPv6.
   public var mapped: [UInt8] {
     [high, low].flatMap { half in

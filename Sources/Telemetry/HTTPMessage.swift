@@ -58,7 +58,7 @@ public struct HTTPRequest: Sendable, Equatable {
     guard let host else { return true }
     if host.hasPrefix("[") { return true }
     let name = host.prefix { $0 != ":" }.lowercased()
-    return name == "localhost" || IPv4Address(name) != nil
+    return name == "localhost" || IPAddress(name) != nil
   }
 
   /// Behind the empty line that ends the head.

@@ -236,27 +236,32 @@ public struct SlotsBody: Sendable, Equatable {
   public var keyHashes: [UInt64]
   /// Servers that a hot key's write has to be on before it is answered: 1 or 2.
   public var copies: UInt16
+  /// Servers that everything is to be on in this rack, also while there are too few: 1 or 2.
+  public var rackCopies: UInt16
 
-  public init(runs: [SlotRun], keyHashes: [UInt64], copies: UInt16 = 1) {
+  public init(
+    runs: [SlotRun], keyHashes: [UInt64], copies: UInt16 = 1, rackCopies: UInt16 = 1
+  ) {
     self.runs = runs
     self.keyHashes = keyHashes
     self.copies = copies
+    self.rackCopies = rackCopies
   }
 
   static let prefixLength = 8
 
   /// Cuts the whole into parts that fit a datagram each; at least one.
   public static func parts(
-    runs: [SlotRun], keyHashes: [UInt64], copies: UInt16 = 1
+    runs: [SlotRun], keyHashes: [UInt64], copies: UInt16 = 1, rackCopies: UInt16 = 1
   ) -> [SlotsBody] {
     let room = WireLimits.bodyLengthMax - prefixLength
     var parts: [SlotsBody] = []
-    var part = SlotsBody(runs: [], keyHashes: [], copies: copies)
+    var part = SlotsBody(runs: [], keyHashes: [], copies: copies, rackCopies: rackCopies)
     var used = 0
     func close(for length: Int) {
       guard used + length > room else { return }
       parts.append(part)
-      part = SlotsBody(runs: [], keyHashes: [], copies: copies)
+      part = SlotsBody(runs: [], keyHashes: [], copies: copies, rackCopies: rackCopies)
       used = 0
     }
     for run in runs {
@@ -277,7 +282,7 @@ public struct SlotsBody: Sendable, Equatable {
     var reader = BodyReader(bytes)
     let (runCount, hashCount) = (Int(try reader.uint16()), Int(try reader.uint16()))
     copies = try reader.uint16()
-    try reader.skip(2)
+    rackCopies = try reader.uint16()
     guard reader.remaining == runCount * SlotRun.length + hashCount * 8 else {
       throw .contradictoryLengths
     }
@@ -292,7 +297,7 @@ public struct SlotsBody: Sendable, Equatable {
     bytes.append(UInt16(runs.count))
     bytes.append(UInt16(keyHashes.count))
     bytes.append(copies)
-    bytes.append(contentsOf: [0, 0])
+    bytes.append(rackCopies)
     for run in runs { run.encode(to: &bytes) }
     for hash in keyHashes { bytes.append(hash) }
     return bytes

@@ -57,7 +57,7 @@ struct ExplainCommand: ParsableCommand {
       guard let ingress = program.interfaces.first else { throw NotAttached(rack: status.rack) }
       let seen = try Explanation(
         of: write ? .set : .get, key: Array(key.utf8), seed: status.hashSeed ?? 0,
-        rack: (rack.address.rawValue, rack.port), by: program, ingress: ingress)
+        rack: (rack.address.bytes, rack.port), by: program, ingress: ingress)
       let hash = hexadecimal(seen.keyHash)
       let report = ExplainReport(
         key: key, isWrite: write, seen: seen, entry: keys.first { $0.keyHash == hash })

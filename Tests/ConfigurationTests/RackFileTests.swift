@@ -320,11 +320,11 @@ private let good = """
     var policy = PolicySettings()
     policy.choice = .roundRobin
     let file = RackFile(
-      name: "demo", address: IPv4Address(rawValue: 0x0a00_0001), interfaces: ["a", "b"],
+      name: "demo", address: IPAddress(ipv4: 0x0a00_0001), interfaces: ["a", "b"],
       policy: policy,
       servers: [
         .init(
-          number: 7, address: IPv4Address(rawValue: 0x0a00_0002), port: 1, interface: "a", mac: nil)
+          number: 7, address: IPAddress(ipv4: 0x0a00_0002), port: 1, interface: "a", mac: nil)
       ])
     let settings = Dictionary(uniqueKeysWithValues: file.settings.map { ($0.path, $0.value) })
     #expect(settings["rack.name"] == "\"demo\"" && settings["policy.choice"] == "\"round-robin\"")

@@ -190,7 +190,7 @@ struct HostCommandTests {
       #expect(try look().verdict("neighbour", "server 0") == "bad")
       file.servers[0].mac = nil
       #expect(try look().verdict("neighbour", "server 0") == "ok")
-      file.servers[1].address = try #require(IPv4Address("10.18.1.77"))
+      file.servers[1].address = try #require(IPAddress("10.18.1.77"))
       let unknown = try look()
       #expect(unknown.verdict("route", "server 1") == "bad")
       try ip(directory, "route", "add", "10.18.1.77/32", "dev", second.farInterface)

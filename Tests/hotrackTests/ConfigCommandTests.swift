@@ -25,10 +25,12 @@ import Testing
   }
 
   @Test func whatTheExampleShowsAsUsualIsUsual() throws {
-    let (brief, full) = (
+    var (brief, full) = (
       ControllerOptions(try RackFile(text: RackFile.example, file: "example")),
       ControllerOptions(try RackFile(text: RackFile.exampleInFull, file: "in full"))
     )
+    // What the files themselves say differs.
+    (brief.settings, full.settings) = ([], [])
     // Plain values all the way down: their descriptions are as good as they are.
     #expect("\(brief)" == "\(full)")
   }

@@ -19,6 +19,8 @@ struct RackWatch {
   private var places: [UInt64: UInt32] = [:]
   /// By key hash: the newest version that was let through to a client.
   private var newestShown: [UInt64: UInt64] = [:]
+  /// By key hash: the newest version of a delete that a server has spoken of.
+  private var newestTombstone: [UInt64: UInt64] = [:]
   /// By client and sequence: the version under which a write took effect.
   private var effects: [Request: UInt64] = [:]
   private(set) var sampleInterval: UInt32 = 0
@@ -52,6 +54,12 @@ struct RackWatch {
 
   mutating func shown(_ keyHash: UInt64, _ version: UInt64) {
     newestShown[keyHash] = max(newestShown[keyHash] ?? 0, version)
+  }
+
+  func newestTombstone(_ keyHash: UInt64) -> UInt64 { newestTombstone[keyHash] ?? 0 }
+
+  mutating func noteTombstone(_ keyHash: UInt64, _ version: UInt64) {
+    newestTombstone[keyHash] = max(newestTombstone[keyHash] ?? 0, version)
   }
 
   mutating func setCompleted(_ entry: UInt32, _ version: UInt64) {
@@ -180,8 +188,8 @@ extension RackWorld {
         .onTwoServers, "\(key.name): server \(server) has less than \(shown), which clients know")
     }
     // A delete may have been forgotten.
-    if servers[home].storedVersion(of: key) >= shown, !servers[home].hasTombstone(of: key),
-      shown > 0, servers[reader].storedVersion(of: key) == 0
+    if servers[home].storedVersion(of: key) >= shown, shown > watch.newestTombstone(key.hash),
+      servers[reader].storedVersion(of: key) == 0
     {
       fail(.onTwoServers, "\(key.name): its backup \(reader) has nothing")
     }

@@ -117,11 +117,6 @@ final class SimulatedServer {
     guard let stored = core.stored(key.bytes) else { return false }
     return stored.kind == .value && stored.version < version
   }
-
-  /// The key was deleted there, and it has not been forgotten.
-  func hasTombstone(of key: SimulatedKeys.Key) -> Bool {
-    core.stored(key.bytes)?.kind == .tombstone
-  }
 }
 
 private struct CollectedOutput: ServerOutput {
@@ -263,10 +258,11 @@ extension RackWorld {
   /// A write takes effect under one version at most, however often it is sent.
   private func checkAnswer(_ datagram: [UInt8], of server: Int) {
     guard let header = Self.header(of: datagram) else { return }
+    if header.flags.contains(.tombstone) { watch.noteTombstone(header.keyHash, header.version) }
     if header.flags.contains(.reply) { checkCopies(header, from: server) }
-    guard header.operation.isWrite,
-      header.flags.contains(.reply), header.status == .ok
-    else { return }
+    guard header.operation.isWrite, header.flags.contains(.reply), header.status == .ok else {
+      return
+    }
     let request = RackWatch.Request(client: header.client, sequence: header.sequence)
     if let first = watch.effect(request, header.version) {
       fail(
