@@ -132,6 +132,13 @@ extension ServerCore {
       RecordAttributes(
         version: header.version, generation: header.generation, kind: kind,
         isForgettable: kind == .tombstone && !isUnsettled(header.keyHash)))
+    if header.firstGeneration != 0, !isLost {
+      sessions.merge(
+        SessionEntry(
+          client: header.firstGeneration, sequence: header.knownGeneration,
+          version: header.version, operation: isTombstone ? .delete : .set, status: .ok),
+        keyHash: header.keyHash)
+    }
     return true
   }
 
@@ -316,6 +323,15 @@ extension ServerCore {
       header.version = record.version
       if record.kind == .tombstone { header.flags.insert(.tombstone) }
       if record.kind == .lost { header.flags.insert(.lost) }
+      if rackCopies > 1,
+        let entry = sessions.entries(ofKeyHash: item.keyHash).first(where: {
+          $0.version == record.version
+        })
+      {
+        // A backup shows what it has: who asks again for the result must find it there too, even if
+        // the move comes to nothing.
+        (header.firstGeneration, header.knownGeneration) = (entry.client, entry.sequence)
+      }
       send(header, key: key, value: record.value, to: .directory, &output)
     }
   }
