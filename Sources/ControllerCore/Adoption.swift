@@ -15,7 +15,9 @@ extension ControllerCore {
     nextVersion = found.nextVersion
     serving = true
     let losing = faults.contains(.adoptionForgetsLoss) ? 0 : found.losing
-    slots = SlotTable(found.slots, living: found.alive & ~losing)
+    // Who is waited for keeps its slots, also those that were about to move.
+    let waitedFor = faults.contains(.adoptionForgetsAway) ? 0 : found.away
+    slots = SlotTable(found.slots, living: (found.alive | waitedFor) & ~losing)
     lossGeneration = faults.contains(.adoptionForgetsLoss) ? 0 : found.lossGeneration
     unsafeLoss = lossGeneration
     bans = Dictionary(

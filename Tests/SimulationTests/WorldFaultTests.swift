@@ -25,7 +25,8 @@ import Testing
     #expect(none.worldFaults == 0 && none.crashes == 0)
     for kind in WorldFault.Kind.allCases {
       let some = await totals([kind])
-      #expect(some.worldFaults > 10, "\(kind)")
+      // Only durable servers' disks can be full, and few racks have such servers.
+      #expect(some.worldFaults > (kind == .fullDisk ? 2 : 10), "\(kind)")
       #expect((some.crashes > 0) == (kind == .crash))
       #expect(some.events != none.events, "\(kind) changes nothing")
     }

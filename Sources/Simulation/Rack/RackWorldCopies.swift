@@ -39,8 +39,12 @@ extension RackWorld {
       !servers.contains(where: { watch.isMisjudged($0) }),
       let key = SimulatedKeys.all.first(where: { $0.hash == header.keyHash })
     else { return }
+    // A promotion that is given up may leave its fresh version on one server: the value is the same.
+    let value = servers[sender].storedValue(of: key)
     let holders = servers.count {
-      watch.isAlive($0) && $0.storedVersion(of: key) >= header.version
+      watch.isAlive($0)
+        && ($0.storedVersion(of: key) >= header.version
+          || value != nil && $0.storedValue(of: key) == value)
     }
     // One that was deleted since may have been forgotten here and there, and so may the delete: a
     // read that is late may be told of it all the same.

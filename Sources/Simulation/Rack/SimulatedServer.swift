@@ -112,6 +112,11 @@ final class SimulatedServer {
     core.stored(key.bytes)?.version ?? 0
   }
 
+  /// The value that it stores of a key; nil: none. No two writes have the same.
+  func storedValue(of key: SimulatedKeys.Key) -> [UInt8]? {
+    core.stored(key.bytes).flatMap { $0.kind == .value ? $0.value : nil }
+  }
+
   /// It has a value, and that is older than this version.
   func hasOldValue(of key: SimulatedKeys.Key, than version: UInt64) -> Bool {
     guard let stored = core.stored(key.bytes) else { return false }
