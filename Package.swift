@@ -240,6 +240,7 @@ let package = Package(
       "Testbed",
       uses: [
         "Configuration", "Controller", "ControllerCore", "DataPlane", "Linearizability", "Sockets",
+        "Wire",
       ]),
     tests("Demo", uses: ["LoadGenerator"]),
     tests("FuzzTargets"),

@@ -11,6 +11,7 @@
 #ifndef HOTRACK_PACKET_H
 #define HOTRACK_PACKET_H
 
+#include "plane_tag.h"
 #include "rack.h"
 #include "temperature.h"
 
@@ -729,6 +730,7 @@ DIRECTORY_INLINE __u32 packet_steer(PLANE *plane, FRAME *frame, struct packet *p
   packet_copy_mac(p->ethernet->source, port->mac);
   packet_copy_address(plane, &to.destination, PACKET_SERVER(server));
   to.destination_port = server->port;
+  plane_put_tag(plane, p->header, &verdict->sums);
   return packet_readdress(plane, frame, p, &to, &verdict->sums) ? COUNTER_DROP_REWRITE
                                                                 : verdict->decision.counter;
 }
@@ -771,6 +773,7 @@ DIRECTORY_INLINE __u32 packet_forward(PLANE *plane, FRAME *frame, struct packet 
   packet_copy_mac(p->ethernet->source, port->mac);
   if (is_reply)
     PLANE_CPU(plane)->servers[p->server & (HOTRACK_SERVERS_MAX - 1)].replies++;
+  plane_clear_tag(plane, p->header, &verdict->sums);
   if (p->header->status == HOTRACK_OTHER_KEY)
     temperature_on_collision(plane, frame, p->header, p->body);
   return packet_readdress(plane, frame, p, &to, &verdict->sums) ? COUNTER_DROP_REWRITE
@@ -792,7 +795,7 @@ DIRECTORY_INLINE int packet_is_consistent(PLANE *plane, const struct packet *p) 
 
 /* Finds out what a frame is, as far as its place in the network and its lengths tell. */
 DIRECTORY_INLINE __u32 packet_look(PLANE *plane, FRAME *frame, struct packet *p) {
-  __u32 counter = packet_find(plane, frame, p);
+  __u32 refused, counter = packet_find(plane, frame, p);
 
   if (counter == PACKET_OURS) {
     directory_touch(PLANE_DIRECTORY(plane), RACK_SWAP64(p->header->key_hash));
@@ -800,6 +803,11 @@ DIRECTORY_INLINE __u32 packet_look(PLANE *plane, FRAME *frame, struct packet *p)
   }
   if (counter == PACKET_OURS && !packet_is_consistent(plane, p))
     counter = COUNTER_DROP_MALFORMED;
+  if (counter == PACKET_OURS) {
+    refused = plane_check_tag(plane, p->header, p->sender);
+    if (refused != COUNTER_PASS)
+      counter = refused;
+  }
   return counter;
 }
 

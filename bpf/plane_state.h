@@ -7,12 +7,15 @@
 #define HOTRACK_PLANE_STATE_H
 
 #include "directory_state.h"
+#include "tag.h"
 
 /* An address; IPv4 as IPv4-mapped IPv6 (RFC 4291, 2.5.5.2), its four bytes in words[3]. */
 union plane_address {
   __u8 bytes[16];
   __be32 words[4];
 };
+
+#define PLANE_RACK_KEYS 2
 
 /* Who the rack is. Constant while the program is loaded. */
 struct plane_configuration {
@@ -29,7 +32,9 @@ struct plane_configuration {
   __u8 dry_run;         /* count, and leave every packet to the kernel as it is */
   __u32 bucket_mask;    /* buckets of the directory, less one */
   __u8 ipv6;            /* the rack's address is one of IPv6, and so are clients' and servers' */
-  __u8 reserved[3];
+  __u8 rack_key_count;  /* of rack_keys; 0: the rack's packets carry no tags (tag.h) */
+  __u8 reserved[6];
+  struct tag_key rack_keys[PLANE_RACK_KEYS]; /* the first tags; any of them is taken */
 };
 
 /*

@@ -117,7 +117,8 @@ enum hotrack_status {
 
 /*
  * The first 48 bytes are all that the directory writes in switch mode; in one-arm mode it writes
- * return_port and return_address too. A checksum can be mended from them alone.
+ * return_port and return_address too, and in a rack with a key rack_tag. A checksum can be mended
+ * from them alone.
  */
 struct hotrack_header {
   __be16 magic;
@@ -148,7 +149,7 @@ struct hotrack_header {
   __be16 parts;       /* 1 unless the message has several */
   __be16 key_length;
   __be16 value_length;
-  __be64 rack_tag;         /* keyed authentication; zero until it is built */
+  __be64 rack_tag;         /* of a rack with a key (tag.h); else zero, and to clients */
   __u8 return_address[16]; /* one-arm mode: the client's address; else zero */
 } HOTRACK_LAYOUT(8);
 

@@ -17,6 +17,9 @@ extension RackFile {
     # control_port = 18517
     # The seed of the key hash, the same for all that share keys; 0 to 9223372036854775807.
     # hash_seed = 0
+    # A file with 16 random bytes that only its owner may read, the same for all servers of the rack: what
+    # they and the directory say to each other carries a tag under this key, and nothing else is taken
+    # for theirs. Absolute. Not set unless given, as in: rack_key_file = "/etc/hotrack/demo.key"
     # Servers that a write is on before it is acknowledged: 1, or 2, so that nothing is lost with one
     # server. With 2 servers keep their keys in memory.
     # copies = 1

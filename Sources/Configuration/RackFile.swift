@@ -37,6 +37,8 @@ public struct RackFile: Sendable, Equatable {
   public var controlPort: UInt16
   /// Seed of the key hash; clients must use the same.
   public var hashSeed: UInt64
+  /// The file with the key that the rack's packets are tagged with; nil: they carry no tags.
+  public var rackKeyFile: String?
   /// Servers that an acknowledged write is on: 1, or 2.
   public var copies: Int
   /// `mode`; the default is `"switch"`.
@@ -108,6 +110,7 @@ public struct RackFile: Sendable, Equatable {
     port = rack?.port("port") ?? 18516
     controlPort = rack?.port("control_port") ?? 18517
     hashSeed = UInt64(rack?.integer("hash_seed", 0...Int.max) ?? 0)
+    rackKeyFile = rack?.string("rack_key_file", pathExpected, isAbsolutePath)
     copies = rack?.integer("copies", 1...2) ?? 1
     if port == controlPort {
       rack?.wrong("control_port", shown: String(controlPort), "another port than the rack's")
@@ -189,6 +192,7 @@ public struct RackFile: Sendable, Equatable {
       "control_port = \(controlPort)",
       "hash_seed = \(hashSeed)",
     ]
+    if let rackKeyFile { lines.append("rack_key_file = \"\(rackKeyFile)\"") }
     if copies > 1 { lines.append("copies = \(copies)") }
     lines += [
       "",

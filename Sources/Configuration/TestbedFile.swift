@@ -93,6 +93,8 @@ public struct TestbedFile: Sendable, Equatable {
   public var diskMegabytes: Int?
   /// `copies`: servers that an acknowledged write is on, 1 or 2; with 2 the engine is "memory".
   public var copies = 1
+  /// `tagged`: the rack has a key, which is made when it comes up, and its packets carry tags.
+  public var isTagged = false
   /// `hash_seed` of the key hash, which decides which server is home of which key.
   public var hashSeed: UInt64
   /// `buckets` of the directory; nil: the default.
@@ -159,6 +161,7 @@ public struct TestbedFile: Sendable, Equatable {
     if copies > 1, servers < 2 {
       bed?.wrong("copies", shown: "2", "1, unless there are two servers at least")
     }
+    isTagged = bed?.bool("tagged") ?? false
     hashSeed = UInt64(bed?.integer("hash_seed", 0...Int.max) ?? 0)
     buckets = bed?.powerOfTwo("buckets", 1...(1 << 20))
     window = bed?.powerOfTwo("window", 16...(1 << 30))

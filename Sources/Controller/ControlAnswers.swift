@@ -79,7 +79,12 @@ extension ControllerLoop {
   }
 
   private func counters() -> [String: UInt64] {
-    Dictionary(plane.packetCounts().map { ($0.name, $0.packets) }) { first, _ in first }
+    var counters = Dictionary(plane.packetCounts().map { ($0.name, $0.packets) }) { first, _ in
+      first
+    }
+    // Those that came past the data plane, by an interface that it is not attached to.
+    if wrongTags > 0 { counters["\(DirectoryCounter.rackTag)", default: 0] += wrongTags }
+    return counters
   }
 
   private func status() -> ControlStatus {
@@ -136,7 +141,8 @@ extension ControllerLoop {
         copyRate: rates.rate(4 * number + 2), replyRate: rates.rate(4 * number + 3),
         reads: counts[4 * number], writes: counts[4 * number + 1],
         copies: counts[4 * number + 2], replies: counts[4 * number + 3], refused: server.refused,
-        storage: server.storage, backups: state.copies > 1 ? server.backups : nil)
+        storage: server.storage, wrongTags: options.keys == nil ? nil : server.wrongTags,
+        backups: state.copies > 1 ? server.backups : nil)
     }
   }
 }

@@ -280,6 +280,8 @@ public struct ControlServer: Sendable, Equatable, Codable {
   public var refused: UInt64
   /// Where it keeps its keys.
   public var storage = ServerState.Storage.memory
+  /// In a rack with a key: datagrams without its tag that the server has dropped since its own start.
+  public var wrongTags: UInt64?
   /// With two copies: slots that it is backup of. nil: with one copy.
   public var backups: Int?
 }

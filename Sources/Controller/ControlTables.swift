@@ -27,6 +27,8 @@ public enum ControlTables {
   /// The servers, by number; with two copies, what they are backup of too.
   public static func servers(_ servers: [ControlServer]) -> String {
     let haveBackups = servers.contains { $0.backups != nil }
+    // There should be none.
+    let haveStrangers = servers.contains { $0.wrongTags ?? 0 > 0 }
     let table = TextTable(
       columns: [
         .init("NO", isNumber: true), .init("ADDRESS"), .init("STATE"), .init("INCARNATION"),
@@ -35,7 +37,7 @@ public enum ControlTables {
         .init("KEYS", isNumber: true), .init("READS/S", isNumber: true),
         .init("WRITES/S", isNumber: true), .init("REPLIES/S", isNumber: true),
         .init("COPIES/S", isNumber: true),
-      ])
+      ] + (haveStrangers ? [.init("WRONG TAGS", isNumber: true)] : []))
     return table.text(
       servers.map { server in
         let state =
@@ -51,7 +53,7 @@ public enum ControlTables {
           Numbers.short(Double(server.keys)), Numbers.short(server.readRate),
           Numbers.short(server.writeRate), Numbers.short(server.replyRate),
           Numbers.short(server.copyRate),
-        ]
+        ] + (haveStrangers ? [Numbers.short(Double(server.wrongTags ?? 0))] : [])
       }, shrinking: 1, to: columnsMax)
   }
 

@@ -144,6 +144,7 @@ extension ControllerOptions {
       address: self.rack.address.mapped, port: self.rack.port, controlPort: controlPort)
     rack.isOneArm = isOneArm
     rack.isDryRun = isDryRun
+    rack.keys = keys
     var configuration = DataPlaneConfiguration(rack: rack, buckets: buckets)
     configuration.kind = plane
     guard plane == nil, !isRunning else { return configuration }

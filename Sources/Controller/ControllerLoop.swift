@@ -56,6 +56,8 @@ package final class ControllerLoop {
   private var nextDrain: UInt64 = 0
   private var drainInterval = drainIntervals.upperBound
   private var isStopping = false
+  /// Answers that lacked the rack's tag.
+  private(set) var wrongTags: UInt64 = 0
   private var onServing: () -> Void
   /// Keeps on the disk whose data counts, and what was ordered; called when that changes, before it
   /// is true.
@@ -170,7 +172,12 @@ package final class ControllerLoop {
     for _ in 0..<Self.batchesPerPass {
       let count = try arrived.receive(from: socket)
       for index in 0..<count {
-        guard let number = numbers[arrived.sender(index)],
+        guard let number = numbers[arrived.sender(index)] else { continue }
+        guard options.keys?.areOf(arrived[index], .fromServer) ?? true else {
+          wrongTags += 1
+          continue
+        }
+        guard
           let message = try? Message(datagram: arrived[index]), message.header.server == number
         else { continue }
         try handle(.received(message, server: number))
@@ -292,7 +299,8 @@ package final class ControllerLoop {
   /// A message that finds no room is lost, as the network loses one; the core repeats it.
   private func send(_ message: Message, to server: UInt8) throws(SocketError) {
     guard let endpoint = endpoints[server] else { return }
-    let bytes = message.encoded()
+    var bytes = message.encoded()
+    options.keys?.sign(&bytes, .toServer)
     if leaving.isFull { try flush() }
     bytes.withUnsafeBytes { _ = leaving.append($0, to: endpoint) }
   }

@@ -39,6 +39,8 @@ public struct ControllerOptions: Sendable {
   public var controlPort: UInt16
   /// Of the key hash; the clients and servers have the same.
   public var hashSeed: UInt64
+  /// What the rack's packets are tagged with; nil: they carry no tags.
+  public var keys: RackKeys?
   /// Servers that an acknowledged write is on: 1 or 2.
   public var copies = 1
   /// Where in the kernel it is; nil: where it is running, or else what suits the interfaces.

@@ -48,6 +48,12 @@ struct ReloadPlan {
     let before = Dictionary(old.settings.map { ($0.path, $0.value) }) { first, _ in first }
     let after = Dictionary(new.settings.map { ($0.path, $0.value) }) { first, _ in first }
     let paths = old.settings.map(\.path) + new.settings.map(\.path).filter { before[$0] == nil }
+    if old.keys != new.keys, before["rack.rack_key_file"] == after["rack.rack_key_file"] {
+      changes.append(.init(path: "rack.rack_key_file", text: "another key"))
+      problems.append(
+        .init(
+          path: "rack.rack_key_file", text: Self.whatToDo("rack.rack_key_file", rack: old.name)))
+    }
     // Servers are compared as a whole.
     for path in paths where before[path] != after[path] && !path.hasPrefix("server ") {
       let (first, second) = (before[path] ?? "not set", after[path] ?? "not set")
@@ -97,6 +103,10 @@ struct ReloadPlan {
     case "directory.plane":
       "cannot change while the data plane runs: stop the controller, `hotrack detach \(rack)`, restart "
         + "the servers, and start the controller"
+    case "rack.rack_key_file":
+      "cannot change while the controller runs: restart it "
+        + "(`systemctl restart hotrack-controller@\(rack)`); the data plane goes on meanwhile. "
+        + "docs/operations.md says in which order keys change"
     case _ where path.hasPrefix("rack.") || path.hasPrefix("directory."):
       "cannot change while the rack runs, since clients, servers and the directory's memory "
         + "depend on it: stop the controller, `hotrack detach \(rack)`, restart the servers, and "

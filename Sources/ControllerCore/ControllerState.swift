@@ -73,6 +73,7 @@ public struct ServerState: Sendable, Equatable, Codable {
   public var writes: UInt64
   public var copies: UInt64
   public var refused: UInt64
+  public var wrongTags: UInt64
   public var storage: Storage
 }
 

@@ -41,6 +41,7 @@ extension ControllerCore {
       load: record.load, keys: record.totals.keys,
       reads: record.totals.reads, writes: record.totals.writes,
       copies: record.totals.copiesStored, refused: record.totals.refused,
+      wrongTags: record.totals.wrongTags,
       storage: !record.isDurable
         ? .memory : record.totals.conditions.contains(.full) ? .full : .durable)
   }

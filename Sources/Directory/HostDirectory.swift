@@ -127,6 +127,10 @@ public struct DirectoryCounter: RawRepresentable, Hashable, Sendable, CustomStri
   public let rawValue: UInt32
   public init(rawValue: UInt32) { self.rawValue = rawValue }
 
+  /// Servers' packets that lack the rack's tag.
+  public static var rackTag: DirectoryCounter {
+    DirectoryCounter(rawValue: COUNTER_DROP_RACK_TAG.rawValue)
+  }
   /// All counters, in the order of the data plane's counter map.
   public static var all: [DirectoryCounter] {
     (0..<COUNTERS.rawValue).map(DirectoryCounter.init(rawValue:))

@@ -44,6 +44,8 @@ public struct RackConfiguration: Sendable, Equatable {
   public var isOneArm = false
   /// Packets are counted and left to the kernel as they are.
   public var isDryRun = false
+  /// What the rack's packets are tagged with; nil: they carry no tags.
+  public var keys: RackKeys?
   private var neighbourAddress: [UInt8] = []
   private var neighbourPort: UInt16 = 0
 
@@ -68,6 +70,11 @@ public struct RackConfiguration: Sendable, Equatable {
     raw.one_arm = isOneArm ? 1 : 0
     raw.dry_run = isDryRun ? 1 : 0
     raw.ipv6 = isIPv6 ? 1 : 0
+    if let keys {
+      raw.rack_key_count = keys.takenToo == nil ? 1 : 2
+      raw.rack_keys.0.word = (keys.making.first, keys.making.second)
+      raw.rack_keys.1.word = (keys.takenToo?.first ?? 0, keys.takenToo?.second ?? 0)
+    }
     if let next {
       withUnsafeMutableBytes(of: &raw.next) { $0.copyBytes(from: next.address) }
       withUnsafeMutableBytes(of: &raw.next_mac) { $0.copyBytes(from: next.mac) }

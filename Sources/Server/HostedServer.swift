@@ -13,6 +13,7 @@ final class HostedServer {
   private var output: SocketOutput
   private let queue: EmulatedQueue?
   private let storage: ServerStorage?
+  private let logger: Logger
   /// Requests that found no room.
   private(set) var refusedBusy: UInt64 = 0
 
@@ -20,6 +21,7 @@ final class HostedServer {
   init(_ options: ServerOptions, logger: Logger) throws(ServerError) {
     number = options.number
     directory = options.directory
+    self.logger = logger
     let configuration = ServerConfiguration(
       number: options.number, incarnation: options.incarnation, hashSeed: options.hashSeed,
       sessionsMax: options.sessionsMax, expectedKeys: options.expectedKeys,
@@ -40,6 +42,8 @@ final class HostedServer {
         operationsPerSecond: $0, capacity: options.queueMax,
         datagramLengthMax: WireLimits.datagramLengthMax)
     }
+    keys = options.keys
+    useKeys()
   }
 
   private static func storage(
@@ -54,6 +58,27 @@ final class HostedServer {
         identity: DataIdentity(
           rack: "\(options.directory)", hashSeed: options.hashSeed, server: options.number),
         settings), logger: logger)
+  }
+
+  /// What the rack's datagrams are tagged with from now on.
+  var keys: RackKeys? { didSet { useKeys() } }
+
+  private func useKeys() {
+    core.keys = keys
+    output.keys = keys
+  }
+
+  /// Drops and counts what lacks the rack's tag.
+  private func mayTake(_ datagram: UnsafeRawBufferPointer, from sender: Endpoint) -> Bool {
+    if core.mayTake(datagram) { return true }
+    if core.totals.wrongTags == 1 {
+      logger.warning(
+        """
+        server \(number): a datagram from \(sender) without the rack's tag was dropped, as all such are: if \
+        the rack has admitted no server of this key, look whether the key is the rack's
+        """)
+    }
+    return false
   }
 
   var totals: ServerTotals {
@@ -113,6 +138,7 @@ final class HostedServer {
     func serve(copies: Bool) {
       for index in 0..<batch.count where ServerCore.isCopy(batch[index]) == copies {
         left -= 1
+        guard mayTake(batch[index], from: batch.sender(index)) else { continue }
         self.serve(batch[index], from: batch.sender(index), load: left, lateness: 0)
       }
     }
@@ -136,7 +162,7 @@ final class HostedServer {
   }
 
   private func enqueue(_ datagram: UnsafeRawBufferPointer, from sender: Endpoint, now: UInt64) {
-    guard let queue else { return }
+    guard let queue, mayTake(datagram, from: sender) else { return }
     let service = ServerCore.service(of: datagram)
     guard service != .atOnce else {
       serve(datagram, from: sender, load: queue.count, lateness: 0)
@@ -169,6 +195,8 @@ private struct SocketOutput: ServerOutput {
   var sender = Endpoint.any
   /// Answers that the kernel had no room for and that found no room here either: lost datagrams.
   private(set) var unsent: UInt64 = 0
+  /// Sign all that is sent.
+  var keys: RackKeys?
 
   private let socket: UDPSocket
   private let directory: Endpoint
@@ -208,6 +236,7 @@ private struct SocketOutput: ServerOutput {
       UnsafeMutableRawBufferPointer(rebasing: room[WireLimits.headerLength..<keyEnd])
         .copyMemory(from: key)
       UnsafeMutableRawBufferPointer(rebasing: room[keyEnd...]).copyMemory(from: value)
+      keys?.sign(room, .fromServer)
       return keyEnd + value.count
     }
     if !isAdded { unsent += 1 }

@@ -1,7 +1,7 @@
 public import Logging
 public import Sockets
 internal import Synchronization
-internal import Wire
+public import Wire
 
 #if canImport(Glibc)
   internal import Glibc
@@ -23,15 +23,17 @@ public final class RunningServers: Sendable {
   private let thread: BackgroundThread
 
   /// Opens the sockets and begins to serve. Throws when a socket cannot be had; then none is kept.
-  /// The servers end when `stop` is signalled, as by `stop()`.
+  /// The servers end when `stop` is signalled, as by `stop()`. `newKeys`: when its first is signalled,
+  /// the rack's keys are what its second says; that they cannot be had is logged, and then the others stay.
   public init(
-    _ options: [ServerOptions], logger: Logger, stop: WakeUp? = nil
+    _ options: [ServerOptions], logger: Logger, stop: WakeUp? = nil,
+    newKeys: (signal: WakeUp, read: @Sendable () throws -> RackKeys?)? = nil
   ) throws(ServerError) {
     let wakeUp = try onSockets { () throws(SocketError) in
       if let stop { stop } else { try WakeUp() }
     }
     let control = LoopControl(wakeUp: wakeUp)
-    let loop = try ServerLoop(options, control: control, logger: logger)
+    let loop = try ServerLoop(options, control: control, newKeys: newKeys, logger: logger)
     endpoints = loop.servers.map(\.socket.local)
     self.control = control
     do throws(SocketError) {
@@ -77,6 +79,7 @@ final class ServerLoop {
   private let batch = DatagramBatch(
     capacity: 64, datagramLengthMax: WireLimits.datagramLengthMax + 1)
   private let control: LoopControl
+  private let newKeys: (signal: WakeUp, read: @Sendable () throws -> RackKeys?)?
   private let logger: Logger
   /// Nanoseconds that rounds are apart, at least.
   private let gathering: UInt64
@@ -88,9 +91,11 @@ final class ServerLoop {
   /// What the kernel had no room for is tried again after this.
   private static let retryInterval: UInt64 = 200_000
   private static let wakeUpToken = UInt64.max
+  private static let newKeysToken = UInt64.max - 1
 
   init(
-    _ options: [ServerOptions], control: LoopControl, logger: Logger
+    _ options: [ServerOptions], control: LoopControl,
+    newKeys: (signal: WakeUp, read: @Sendable () throws -> RackKeys?)?, logger: Logger
   ) throws(ServerError) {
     var servers: [HostedServer] = []
     let poll = try onSockets { () throws(SocketError) in try EventPoll() }
@@ -103,7 +108,9 @@ final class ServerLoop {
     }
     try onSockets { () throws(SocketError) in
       try poll.add(control.wakeUp.descriptor, token: Self.wakeUpToken)
+      if let newKeys { try poll.add(newKeys.signal.descriptor, token: Self.newKeysToken) }
     }
+    self.newKeys = newKeys
     self.servers = servers
     self.poll = poll
     self.control = control
@@ -133,6 +140,10 @@ final class ServerLoop {
           isStopping = true
           return
         }
+        guard token != Self.newKeysToken else {
+          readKeys()
+          return
+        }
         do throws(ServerError) {
           try servers[Int(token)].receive(through: batch)
         } catch {
@@ -149,6 +160,18 @@ final class ServerLoop {
       rest(since: now, for: gathering)
     } else if servers.contains(where: \.hasUnsent) {
       rest(since: now, for: Self.retryInterval)
+    }
+  }
+
+  private func readKeys() {
+    guard let newKeys else { return }
+    newKeys.signal.clear()
+    do {
+      guard let keys = try newKeys.read() else { return }
+      for server in servers { server.keys = keys }
+      logger.notice("the rack's key was read again: \(keys)")
+    } catch {
+      logger.error("the rack's key stays as it was: \(error)")
     }
   }
 

@@ -1,5 +1,5 @@
 public import Sockets
-internal import Wire
+public import Wire
 
 /// Where a server keeps its state.
 public enum ServerEngine: Sendable, Equatable {
@@ -21,6 +21,8 @@ public struct ServerOptions: Sendable {
   public var directory: Endpoint
   /// The rack's seed of the key hash.
   public var hashSeed: UInt64 = 0
+  /// The rack's key; nil: it has none. Like all servers of the process.
+  public var keys: RackKeys?
   /// Of this start of the server. Drawn at random, and never used again.
   public var incarnation = UInt64.random(in: 1...(.max))
   /// Where it keeps its state.
@@ -63,6 +65,8 @@ public struct ServerTotals: Sendable, Equatable, Codable {
   public var refusedBusy: UInt64
   /// Answers that the kernel had no room for.
   public var unsent: UInt64
+  /// Datagrams that were dropped because they lacked the rack's tag.
+  public var wrongTags: UInt64
   /// Of a durable server.
   public var storage: StorageTotals?
 
@@ -76,6 +80,7 @@ public struct ServerTotals: Sendable, Equatable, Codable {
     writes = body.writes
     copiesStored = body.copiesStored
     refused = body.refused
+    wrongTags = body.wrongTags
     self.refusedBusy = refusedBusy
     self.unsent = unsent
   }

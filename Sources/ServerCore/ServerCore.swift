@@ -22,6 +22,8 @@ public struct ServerCore {
   /// Slots of which values are missing among what an earlier start has left, until the rack has dealt
   /// with it (FLOOR). Ascending.
   public internal(set) var damagedSlots: [Int] = []
+  /// What the rack's datagrams are tagged with; nil: they carry no tags.
+  public var keys: RackKeys?
   /// What the storage allows.
   public var storage = StorageCondition.writable
   /// Told before the state of an earlier start, which the controller does not believe, is removed.
@@ -113,6 +115,14 @@ public struct ServerCore {
     self.durable = durable
     engine = durable
     sessions = SessionTable(sessionsMax: configuration.sessionsMax, journal: journal)
+  }
+
+  /// Whether a datagram carries the rack's tag, in a rack with a key. One that does not is counted, and
+  /// must not be given to the server. To be asked of all that comes from a network, before anything else.
+  public mutating func mayTake(_ datagram: UnsafeRawBufferPointer) -> Bool {
+    guard let keys, !keys.areOf(datagram, .toServer) else { return true }
+    totals.wrongTags += 1
+    return false
   }
 
   /// Serves one datagram. `fromDirectory`: its source is the directory's address, as the

@@ -135,6 +135,12 @@ public struct MetricsText: Sendable {
     counter(
       "server_refused_total", "Requests that the server refused since its own start.", labels,
       server.refused)
+    if let wrongTags = server.wrongTags {
+      counter(
+        "server_wrong_tags_total",
+        "Datagrams without the rack's tag that the server dropped since its own start.", labels,
+        wrongTags)
+    }
   }
 
   private mutating func add(_ key: ControlKey, _ labels: [(String, String)]) {

@@ -15,6 +15,7 @@ extension Testbed {
   ) throws(TestbedError) {
     let rackFile = "\(folder)/rack.toml"
     try TestbedFolder.write(layout.rackFile(of: file, folder: folder).text, to: rackFile)
+    if file.isTagged { try makeRackKey() }
     try makeDataFolder(file)
     progress("starting \(file.servers) servers")
     var children: [(role: String, child: ChildProcess)] = []
@@ -25,6 +26,15 @@ extension Testbed {
     let controller = try startController(rackFile: rackFile)
     children.insert(("controller", controller), at: 0)
     try waitUntilServing(children, interruption)
+  }
+
+  private func makeRackKey() throws(TestbedError) {
+    let path = TestbedLayout.rackKeyFile(in: folder)
+    let key = Data((0..<16).map { _ in UInt8.random(in: .min ... .max) })
+    guard
+      FileManager.default.createFile(
+        atPath: path, contents: key, attributes: [.posixPermissions: 0o600])
+    else { throw .run("cannot write \(path)") }
   }
 
   /// An empty folder for the data of durable servers.
@@ -49,6 +59,7 @@ extension Testbed {
     let common =
       ["server", "--directory", "\(layout.rackAddress)", "--seed", "\(file.hashSeed)"]
       + (file.capacity.map { ["--capacity", "\($0)"] } ?? [])
+      + (file.isTagged ? ["--rack-key-file", TestbedLayout.rackKeyFile(in: folder)] : [])
       + (file.gatherMicroseconds > 0 ? ["--gather-us", "\(file.gatherMicroseconds)"] : [])
       // A small reserve: a testbed has many servers on one disk.
       + (state.data.map { ["--engine", "rocksdb", "--data", $0, "--reserve-mb", "16"] } ?? [])

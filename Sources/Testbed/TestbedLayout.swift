@@ -215,6 +215,9 @@ extension TestbedLayout {
     ]
   }
 
+  /// Where the key of a rack with one is.
+  static func rackKeyFile(in folder: String) -> String { "\(folder)/rack.key" }
+
   /// The rack file of the controller.
   public func rackFile(of file: TestbedFile, folder: String) -> RackFile {
     var rack = RackFile(
@@ -228,6 +231,7 @@ extension TestbedLayout {
           interface: directoryInterface(of: node), mac: node.mac)
       })
     rack.plane = file.plane
+    if file.isTagged { rack.rackKeyFile = Self.rackKeyFile(in: folder) }
     return rack
   }
 }

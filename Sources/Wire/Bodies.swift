@@ -329,6 +329,8 @@ public struct ProbeBody: Sendable, Equatable {
   /// epoch and generation are then that state's. 0: none, or it was admitted.
   public var recovered: UInt64 = 0
   public var conditions: Conditions = []
+  /// Datagrams that it has dropped because they lacked the rack's tag.
+  public var wrongTags: UInt64 = 0
 
   public init() {}
 
@@ -341,6 +343,8 @@ public struct ProbeBody: Sendable, Equatable {
     refused = try reader.uint64()
     recovered = try reader.uint64()
     conditions = Conditions(rawValue: try reader.uint64())
+    // Only servers with a key have any to tell of.
+    if reader.remaining >= 8 { wrongTags = try reader.uint64() }
   }
 
   public func encoded() -> [UInt8] {
@@ -348,6 +352,7 @@ public struct ProbeBody: Sendable, Equatable {
     for total in [keys, reads, writes, copiesStored, refused, recovered, conditions.rawValue] {
       bytes.append(total)
     }
+    if wrongTags > 0 { bytes.append(wrongTags) }
     return bytes
   }
 }

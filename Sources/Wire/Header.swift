@@ -48,6 +48,7 @@ public struct Header: Sendable, Equatable {
   public var parts: UInt16 = 1
   public var keyLength: UInt16 = 0
   public var valueLength: UInt16 = 0
+  /// In a rack with a key: `RackKeys`. Put there when the rest of the header is.
   public var rackTag: UInt64 = 0
   /// One-arm mode: the client's address; echoed by servers.
   public var returnAddress: (UInt64, UInt64) = (0, 0)

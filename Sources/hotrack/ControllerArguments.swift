@@ -6,6 +6,7 @@ import DataPlane
 import Foundation
 import Logging
 import Sockets
+import Wire
 
 /// What `hotrack controller` and `hotrack attach` have in common: all but the interfaces.
 struct ControllerArguments: ParsableArguments {
@@ -42,14 +43,15 @@ struct ControllerArguments: ParsableArguments {
   var logLevel = Logger.Level.info
 
   /// What the rack file says, and the command line instead.
-  private func options(
-    _ change: (inout RackFile) -> Void
-  ) throws(ConfigurationError) -> ControllerOptions {
+  private func options(_ change: (inout RackFile) -> Void) throws -> ControllerOptions {
     var file = try RackFile(file: config)
     change(&file)
     if let socket { file.socket = socket }
     if let state { file.stateFile = state }
     var options = ControllerOptions(file)
+    options.keys = try file.rackKeyFile.map { path throws(RackKeyError) in
+      try RackKeys(file: path)
+    }
     if noReplication { options.policy.automatic = false }
     options.detachesOnExit = detachOnExit
     options.replacesProgram = replaceProgram
@@ -70,10 +72,10 @@ struct ControllerArguments: ParsableArguments {
       options.isDryRun = isDryRun
       let name = options.name
       let readOptions = { () throws(ReloadRefusal) -> ControllerOptions in
-        do throws(ConfigurationError) {
+        do {
           return try self.options(change)
         } catch {
-          let lines = error.description.split(separator: "\n")
+          let lines = "\(error)".split(separator: "\n")
           throw ReloadRefusal(lines.map { .init(text: String($0)) })
         }
       }

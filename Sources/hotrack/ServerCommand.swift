@@ -1,4 +1,5 @@
 import ArgumentParser
+import Configuration
 import Foundation
 import Logging
 import Server
@@ -14,7 +15,7 @@ struct ServerCommand: ParsableCommand {
       A server keeps its keys in memory. With --engine rocksdb it also has them on a disk, in \
       DIR/server-NUMBER, and answers a write only when it is there: a server that restarts goes on \
       with everything it had. It serves nothing until the rack's controller has admitted it, and \
-      ends at SIGTERM or SIGINT.
+      ends at SIGTERM or SIGINT. SIGHUP has it read the rack's key again.
 
       With --capacity it emulates a server of limited speed: each request and each stored copy \
       takes 1/OPS seconds, in order of arrival; what finds --queue others waiting is answered \
@@ -45,6 +46,14 @@ struct ServerCommand: ParsableCommand {
 
   @Option(help: "The rack's hash seed.")
   var seed: UInt64 = 0
+
+  @Option(
+    help: ArgumentHelp(
+      """
+      The file with the rack's key, as in the rack file: 16 random bytes that only its owner may \
+      read. It is read again at SIGHUP.
+      """, valueName: "file"))
+  var rackKeyFile: String?
 
   @Option(help: "Where it keeps its keys: memory or rocksdb.")
   var engine = EngineName.memory
@@ -117,10 +126,16 @@ struct ServerCommand: ParsableCommand {
   func run() throws {
     var logger = Logger(label: "hotrack.server") { LogOutput.handler(label: $0) }
     logger.logLevel = verbose ? .debug : .warning
-    let (signals, servers): (StopSignals, RunningServers)
+    let (signals, hangUp, servers): (StopSignals, ReloadSignal, RunningServers)
     do {
+      let path = rackKeyFile
+      let readKeys: @Sendable () throws -> RackKeys? = { try path.map { try RackKeys(file: $0) } }
+      let keys = try readKeys()
       signals = try StopSignals()
-      servers = try RunningServers(placements.map(options), logger: logger, stop: signals.stop)
+      hangUp = try ReloadSignal()
+      servers = try RunningServers(
+        placements.map { options($0, keys) }, logger: logger, stop: signals.stop,
+        newKeys: (hangUp.reload, readKeys))
     } catch {
       standardError("hotrack server: \(error)")
       throw ExitCode(1)
@@ -134,7 +149,7 @@ struct ServerCommand: ParsableCommand {
     } catch {
       throw ExitCode(1)
     }
-    withExtendedLifetime(signals) {}
+    withExtendedLifetime((signals, hangUp)) {}
   }
 
   private var placements: [ServerPlacement] {
@@ -142,10 +157,11 @@ struct ServerCommand: ParsableCommand {
     return [ServerPlacement(number: number, listen: listen, namespace: namespace)]
   }
 
-  private func options(_ placement: ServerPlacement) -> ServerOptions {
+  private func options(_ placement: ServerPlacement, _ keys: RackKeys?) -> ServerOptions {
     var options = ServerOptions(
       number: placement.number, listen: placement.listen, directory: directory)
     options.hashSeed = seed
+    options.keys = keys
     if let data {
       options.engine = .rocksdb(directory: data, reserve: UInt64(reserveMb) << 20)
     }

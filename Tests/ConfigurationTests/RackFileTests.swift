@@ -56,6 +56,19 @@ private let good = """
     #expect(rack.servers[1].interface == "s1")
   }
 
+  @Test func `A rack may have a key`() throws {
+    let keyed = good.replacing("hash_seed = 7", with: "rack_key_file = \"/etc/hotrack/lab.key\"")
+    let rack = try RackFile(text: keyed, file: "rack.toml")
+    #expect(rack.rackKeyFile == "/etc/hotrack/lab.key")
+    #expect(try RackFile(text: rack.text, file: "again.toml") == rack)
+    #expect(try RackFile(text: good, file: "rack.toml").rackKeyFile == nil)
+    let relative = keyed.replacing("/etc/hotrack/", with: "")
+    let error = #expect(throws: ConfigurationError.self) {
+      try RackFile(text: relative, file: "rack.toml")
+    }
+    #expect(error?.description.contains("rack.rack_key_file: found") == true)
+  }
+
   @Test func `Two copies need two servers`() throws {
     let two = good.replacing("hash_seed = 7", with: "copies = 2")
     let rack = try RackFile(text: two, file: "rack.toml")

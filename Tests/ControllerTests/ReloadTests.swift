@@ -157,6 +157,17 @@ struct ReloadTests {
     #expect(try controller.status().serversAlive == 2)
   }
 
+  @Test("A new key takes a new controller, and is not shown")
+  func anotherKey() throws {
+    let servers = try Servers(2)
+    let file = File()
+    let controller = try controller(servers.endpoints, file)
+    file.change { $0.keys = RackKeys(Array(repeating: 77, count: 16)) }
+    let answer = try reload(controller)
+    #expect(!answer.ok && answer.reload?.problems.map(\.path) == ["rack.rack_key_file"])
+    #expect(answer.error?.contains("restart it") == true && answer.error?.contains("77") == false)
+  }
+
   @Test("A signal does the same")
   func signal() throws {
     let servers = try Servers(1)

@@ -16,6 +16,7 @@ import Testing
 
   private static var table: [PacketCase] {
     DecisionCases.requests + DecisionCases.reports + RefusalCases.all + RefusalCases.onIPv6
+      + RefusalCases.withoutTheTag
   }
 
   /// Rows of three columns whose last is a counter.

@@ -28,7 +28,7 @@ struct PacketTests {
     #expect(RefusalCases.all.count >= 40)
     let names =
       (DecisionCases.requests + DecisionCases.reports + RefusalCases.all
-      + RefusalCases.onIPv6).map(\.name)
+      + RefusalCases.onIPv6 + RefusalCases.withoutTheTag).map(\.name)
     #expect(Set(names).count == names.count)
   }
 
@@ -139,7 +139,7 @@ struct PacketTests {
     try check(packet, in: packet.isChained ? Rig.chained : Rig.shared)
   }
 
-  private func check(_ packet: PacketCase, in place: Result<Rig, any Error>) throws {
+  func check(_ packet: PacketCase, in place: Result<Rig, any Error>) throws {
     let rig = try place.get()
     let outcome = try rig.run { rig in
       rig.reset()

@@ -37,7 +37,11 @@ import Testing
         continue
       }
       let file = folder.appending(path: word)
-      if let bytes = Self.contents(of: word) { try Data(bytes).write(to: file) }
+      if let bytes = Self.contents(of: word) {
+        try Data(bytes).write(to: file)
+        let mode = word == "SHORT_KEY" ? 0o600 : 0o644
+        try FileManager.default.setAttributes([.posixPermissions: mode], ofItemAtPath: file.path)
+      }
       arguments.append(file.path)
     }
     let run = try await hotrack(arguments)
@@ -66,6 +70,14 @@ import Testing
         example.replacing(
           "# state_file = \"/var/lib/hotrack/demo.state\"", with: "state_file = \"/a\\nb\""
         ).utf8)
+    case "OPEN_KEY": return Array(random.prefix(16))
+    case "SHORT_KEY": return Array("key\n".utf8)
+    case "KEYLESS":
+      return Array(
+        example.replacing(
+          "name = \"demo\"", with: "name = \"demo\"\nrack_key_file = \"/dev/null/x\""
+        )
+        .utf8)
     case "CUT_CAPTURE": return capture(link: 1, [frame(length: 40)]).dropLast(10)
     case "ENDLESS_PACKET":
       return capture(link: 1, []) + little(1) + little(0) + little(0xffff_ffff)

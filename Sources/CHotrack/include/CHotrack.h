@@ -10,6 +10,7 @@
 #include "../../../bpf/directory_control.h"
 #include "../../../bpf/rack.h"
 #include "../../../bpf/plane_host.h"
+#include "../../../bpf/tag.h"
 #include "../../../bpf/temperature.h"
 #include "../../../bpf/packet.h"
 #include "../../../bpf/bench/dataplane.h"

@@ -139,6 +139,12 @@ struct PacketCase: Sendable, CustomTestStringConvertible {
       message.header = header
     }
     frame.payload = message.encoded()
+    if let keys = rig.keys {
+      switch end {
+      case .steer, .copy, .mirror: keys.sign(&frame.payload, .toServer)
+      default: break
+      }
+    }
     return frame.bytes
   }
 

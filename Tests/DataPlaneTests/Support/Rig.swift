@@ -43,16 +43,25 @@ final class Rig: @unchecked Sendable {
   static let ipv6 = Result { try isolated(.switching, isIPv6: true) }
   static let oneArmOnIPv6 = Result { try isolated(.oneArm, isIPv6: true) }
   static let ipv6OnTC = Result { try isolated(.switching, plane: .tc, isIPv6: true) }
+  static let tagged = Result { try isolated(.switching, keys: RigKeys.one) }
+  static let taggedTwice = Result { try isolated(.switching, keys: RigKeys.both) }
+  static let taggedOnTC = Result { try isolated(.switching, plane: .tc, keys: RigKeys.one) }
+  static let oneArmTagged = Result { try isolated(.oneArm, keys: RigKeys.one) }
+  static let taggedOnIPv6 = Result { try isolated(.switching, isIPv6: true, keys: RigKeys.one) }
+  static let taggedOnIPv6AndTC = Result {
+    try isolated(.switching, plane: .tc, isIPv6: true, keys: RigKeys.one)
+  }
 
   enum Kind { case switching, chained, oneArm }
 
   /// Two programs cannot share an interface: this one has the ports of its own namespace.
   private static func isolated(
-    _ kind: Kind, plane: PlaneKind = .xdp, isDryRun: Bool = false, isIPv6: Bool = false
+    _ kind: Kind, plane: PlaneKind = .xdp, isDryRun: Bool = false, isIPv6: Bool = false,
+    keys: RackKeys? = nil
   ) throws -> Rig {
     let isolation = try Isolation(interfaceCommands)
     let rig = try isolation.run {
-      try Rig(kind, plane: plane, isDryRun: isDryRun, isIPv6: isIPv6)
+      try Rig(kind, plane: plane, isDryRun: isDryRun, isIPv6: isIPv6, keys: keys)
     }
     rig.ownIsolation = isolation
     return rig
@@ -60,6 +69,7 @@ final class Rig: @unchecked Sendable {
 
   let kind: Kind
   let isIPv6: Bool
+  let keys: RackKeys?
 
   let kernel: DataPlane
   let host: HostRack
@@ -70,9 +80,10 @@ final class Rig: @unchecked Sendable {
 
   init(
     _ kind: Kind, image: BPFObject? = nil, plane: PlaneKind = .xdp, isDryRun: Bool = false,
-    isIPv6: Bool = false
+    isIPv6: Bool = false, keys: RackKeys? = nil
   ) throws {
     self.kind = kind
+    self.keys = keys
     self.isIPv6 = isIPv6
     let address = isIPv6 ? Place.onIPv6 : Place.mapped
     var interfaces: [String: UInt32] = [:]
@@ -84,6 +95,7 @@ final class Rig: @unchecked Sendable {
     configuration.neighbour = (address(Place.neighbour), WireLimits.port)
     configuration.isOneArm = kind == .oneArm
     configuration.isDryRun = isDryRun
+    configuration.keys = keys
     if kind == .chained {
       configuration.next = .init(
         address: Place.mapped(Place.next), port: WireLimits.port, interface: interfaces["c1"] ?? 0,
