@@ -41,14 +41,14 @@ extension ControllerCore {
   mutating func publishSpared() {
     let others = servers.filter { record in
       record.phase == .alive && (record.isDraining || record.slow.weight < 1)
-    }.reduce(UInt32(0)) { $0 | bit($1.number) }
+    }.reduce(UInt32(0)) { $0 | bit($1.number) } & alive
     let out = servers.filter(\.isDraining).reduce(UInt32(0)) { $0 | bit($1.number) }
     if out != drained {
       drained = out
       publish(.setDrained(out))
     }
-    // All of them are as good as none.
-    let mask = others & alive == alive ? 0 : others
+    // A slow server is better than one that is to leave; all of them are as good as none.
+    let mask = [others, out & alive].first { $0 != alive } ?? 0
     guard mask != spared else { return }
     spared = mask
     publish(.setSpared(mask))

@@ -339,6 +339,8 @@ extension ControllerCore {
       header.keyHash = item.keyHash
       header.version = isHome && !item.isLost ? item.base : 0
       header.flags = item.isLost ? [.lost] : []
+      // What the second one may have left over must not come back under the fresh version.
+      if isHome && item.base == 0 && item.freshVersion != 0 { header.flags.insert(.tombstone) }
       let capacity = SyncBody.capacity(keyLength: item.key.count)
       var bodies: [[UInt8]] = []
       for start in stride(from: 0, to: max(1, sessions.count), by: capacity) {

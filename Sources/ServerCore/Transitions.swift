@@ -137,7 +137,8 @@ extension ServerCore {
         fence.countsFrom = header.generation
         setFence(header.keyHash, fence)
       }
-      former.settle(header.keyHash)
+      // With a backup, only when that has it too: SLOTS_SET says so.
+      if slots.backup(slot) == nil { former.settle(header.keyHash) }
     }
     var reply = answer(arrival, .syncAck)
     reply.version = engine.find(arrival.key, keyHash: header.keyHash)?.version ?? 0
@@ -164,7 +165,9 @@ extension ServerCore {
     let isLost = header.flags.contains(.lost) || isLost(record, header.keyHash)
     let version = max(record?.version ?? 0, freshVersion)
     guard header.flags.contains(.lost) || version > record?.version ?? 0 else { return }
-    let kind = isLost ? StoredRecord.Kind.lost : record?.kind ?? .tombstone
+    // The home server has nothing: a value is a leftover of an earlier hot time.
+    let isAbsent = header.flags.contains(.tombstone)
+    let kind = isLost ? StoredRecord.Kind.lost : isAbsent ? .tombstone : record?.kind ?? .tombstone
     let attributes = attributes(
       header.keyHash, version: version, generation: header.generation, kind: kind)
     if record == nil {

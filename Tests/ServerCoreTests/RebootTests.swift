@@ -138,6 +138,34 @@ import Wire
     #expect(try fenceBody(generation + 1, epoch: 2).countsFrom == generation)
   }
 
+  /// If the directory is lost again before the backup is brought up to date too, the next one has to
+  /// know: the backup answers the reads.
+  @Test func aHomeWithABackupTellsOfItsKeysUntilBothHaveThem() throws {
+    var server = Harness(slots: false)
+    let run = SlotRun(first: 0, count: 16_384, role: .home, backup: 1)
+    server.control(
+      .slotsSet, generation: 10,
+      value: SlotsBody(runs: [run], keyHashes: [], copies: 2).encoded())
+    server.fence("a", 12)
+    server.receive(server.request(.set, "a", generation: 13, hot: true))
+    admit(&server)
+    for (epoch, generation) in [(UInt16(2), second + 1), (3, Generation.first(ofEpoch: 3) + 1)] {
+      if epoch == 3 { admit(&server, epoch: epoch) }
+      #expect(try learn(&server, epoch: epoch).body.keys.map(\.hash) == [Harness.hash("a")])
+      server.control(.fence, "a", generation: generation) { $0.epoch = epoch }
+      let answer = try #require(
+        server.control(
+          .sync, "a", generation: generation, value: SyncBody(entries: []).encoded()
+        ) { $0.epoch = epoch }.first)
+      #expect(answer.header.operation == .syncAck && answer.header.status == .ok)
+    }
+    server.control(
+      .slotsSet, generation: Generation.first(ofEpoch: 3) + 2,
+      value: SlotsBody(runs: [run], keyHashes: [], copies: 2).encoded()
+    ) { $0.epoch = 3 }
+    #expect(try learn(&server, epoch: 3).body.keys.isEmpty)
+  }
+
   @Test func aSlotThatWasLostMakesOlderValuesOfOthersLeftOver() throws {
     var server = Harness(slots: false)
     server.fence("a", 12)

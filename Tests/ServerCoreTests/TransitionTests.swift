@@ -160,6 +160,19 @@ import Wire
     #expect(server.storedVersion("a") == 50)
   }
 
+  /// With two copies the second server may have a value left over, of a key that was deleted since.
+  @Test func whatIsLeftOverOfAnAbsentKeyDoesNotComeBack() {
+    var server = Harness()
+    server.copy("a", "v", version: 30, generation: 11)
+    server.fence("a", 12)
+    server.control(
+      .sync, "a", generation: 12, value: SyncBody(freshVersion: 50, entries: []).encoded()
+    ) { $0.flags.insert(.tombstone) }
+    let reply = server.reply(to: server.request(.get, "a")).header
+    #expect(reply.status == .notFound && reply.version == 50)
+    #expect(server.core.stored(Array("a".utf8))?.value.isEmpty == true)
+  }
+
   @Test func aLostKeyReadsLostUntilItIsWrittenOrCopied() {
     var server = Harness()
     for (key, revive) in [("a", true), ("b", false)] {
