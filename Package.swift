@@ -94,7 +94,7 @@ let package = Package(
     module("HostNetwork", uses: ["CSockets"]),
     module("Capture", uses: ["CPcap"]),
     module(
-      "DataPlane", uses: ["CBPF", "CHotrack", "Directory", "Sockets", "Wire"],
+      "DataPlane", uses: ["CBPF", "CHotrack", "Directory", "HostNetwork", "Sockets", "Wire"],
       plugins: ["CompileBPF"]),
     module("RocksDB", uses: ["CRocksDB"]),
     module("DurableStore", uses: ["RocksDB", "Storage", "Wire"]),

@@ -39,9 +39,10 @@ extension ControllerCore {
 
   /// Copies of hot keys go to receivers only.
   mutating func publishSpared() {
-    let others = servers.filter { record in
-      record.phase == .alive && (record.isDraining || record.slow.weight < 1)
-    }.reduce(UInt32(0)) { $0 | bit($1.number) } & alive
+    let others =
+      servers.filter { record in
+        record.phase == .alive && (record.isDraining || record.slow.weight < 1)
+      }.reduce(UInt32(0)) { $0 | bit($1.number) } & alive
     let out = servers.filter(\.isDraining).reduce(UInt32(0)) { $0 | bit($1.number) }
     if out != drained {
       drained = out

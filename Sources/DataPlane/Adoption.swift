@@ -147,7 +147,7 @@ extension DataPlane {
       shared.layout.pointee.image = image
     }
     var taken: [Port] = []
-    for name in pins.names().sorted() where name.hasPrefix("link-") {
+    for name in pins.names().sorted() where PinDirectory.isLink(name) {
       guard let link = try pins.open(name) else { continue }
       do throws(DataPlaneError) {
         let (interface, program) = try LoadedProgram.linkInformation(link)

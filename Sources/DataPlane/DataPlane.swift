@@ -19,8 +19,6 @@ public final class DataPlane: Sendable {
     var link: Int32
     /// The name of its link among the pins.
     var pin: String
-    /// On TC, what `SeparatingProgram` has put there, unless a pin holds it.
-    var separating: Int32?
   }
 
   /// The directory, in memory that the program uses at the same time.
@@ -108,10 +106,7 @@ public final class DataPlane: Sendable {
 
   deinit {
     ports.withLock { ports in
-      for port in ports {
-        close(port.link)
-        if let separating = port.separating { close(separating) }
-      }
+      for port in ports { close(port.link) }
     }
   }
 
@@ -139,11 +134,8 @@ public final class DataPlane: Sendable {
             close(link)
             throw error
           }
-          let separating = mode == .tc ? separate(name, interface) : nil
           ports.append(
-            Port(
-              name: name, interface: interface, place: place, link: link, pin: pin,
-              separating: separating))
+            Port(name: name, interface: interface, place: place, link: link, pin: pin))
           return mode
         } catch {
           shared.giveBackPort(place)
@@ -206,7 +198,6 @@ public final class DataPlane: Sendable {
       // Now: a name that is gone may hold it for a while.
       bpf_link_detach(port.link)
       close(port.link)
-      endSeparating(port)
       clearDevice(port.place)
       shared.giveBackPort(port.place)
       return port

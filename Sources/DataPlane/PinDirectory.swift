@@ -5,7 +5,7 @@ internal import Glibc
 /// controllers: its maps, its program and its links to the interfaces have names there. Holding it
 /// keeps other controllers away (a lock that ends with the process).
 ///
-/// Names: `program`, `configuration`, one for each map, `link-INTERFACE-INDEX` and `apart-INTERFACE-INDEX`. (Names in this
+/// Names: `program`, `configuration`, one for each map, `link-INTERFACE-INDEX`. (Names in this
 /// file system cannot contain dots: those of interfaces become underscores.)
 public final class PinDirectory: Sendable {
   public let path: String
@@ -135,6 +135,9 @@ public final class PinDirectory: Sendable {
   static func link(_ interface: String, index: UInt32) -> String {
     "link-\(interface.replacing(".", with: "_"))-\(index)"
   }
+
+  /// Is this the name of a link?
+  static func isLink(_ name: String) -> Bool { name.hasPrefix("link-") }
 
   // MARK: The file system
 

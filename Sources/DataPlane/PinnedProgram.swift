@@ -22,7 +22,7 @@ public final class PinnedProgram {
     let type = LoadedProgram.programInformation(descriptor)?.type
     kind = type == BPF_PROG_TYPE_XDP.rawValue ? .xdp : .tc
     // link-INTERFACE-INDEX
-    interfaces = PinDirectory.names(in: path).filter { $0.hasPrefix("link-") }
+    interfaces = PinDirectory.names(in: path).filter(PinDirectory.isLink)
       .compactMap { $0.split(separator: "-").last.flatMap { UInt32($0) } }.sorted()
   }
 
@@ -49,7 +49,7 @@ extension PinDirectory {
   public static func attachedPrograms() -> [UInt32: String] {
     var programs: [UInt32: String] = [:]
     for rack in racks() {
-      for name in names(in: path(rack: rack)) where name.hasPrefix("link-") {
+      for name in names(in: path(rack: rack)) where isLink(name) {
         let link = bpf_obj_get("\(path(rack: rack))/\(name)")
         guard link >= 0 else { continue }
         defer { close(link) }

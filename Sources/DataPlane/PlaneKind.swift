@@ -1,5 +1,5 @@
-internal import CBPF
 internal import Glibc
+internal import HostNetwork
 
 /// Where in the kernel the data plane meets its packets. The directory, its memory and what becomes
 /// of each packet are the same.
@@ -26,14 +26,14 @@ public struct DriverSupport: Sendable, Equatable {
   /// Of an interface of this network namespace; nil: the kernel does not tell (before Linux 6.3), or
   /// there is no such interface.
   public static func of(interface name: String) -> DriverSupport? {
-    var features: UInt64 = 0
-    guard cbpf_xdp_features(if_nametoindex(name), &features) == 0 else { return nil }
+    guard let network = try? HostNetwork(), let link = (try? network.link(named: name)) ?? nil,
+      let features = network.xdpFeatures(of: link)
+    else { return nil }
     // A veth pair says at any time whether its other end takes frames, while some drivers say
     // so only of an interface that has a program.
-    let isPair = cbpf_is_driver(name, "veth") != 0
     return DriverSupport(
-      runsPrograms: features & UInt64(CBPF_XDP_BASIC) != 0,
-      sendsRedirected: !isPair || features & UInt64(CBPF_XDP_SENDS) != 0)
+      runsPrograms: features.contains(.native),
+      sendsRedirected: !link.isPair || features.contains(.transmit))
   }
 }
 

@@ -22,7 +22,8 @@ public enum Doctor {
       findings +=
         InterfaceChecks(
           interface, network, racks: programs, isOneArm: isOneArm,
-          mayUseTC: rack?.plane != .xdp && PlaneKind.isTCAvailable()
+          mayUseTC: rack?.plane != .xdp && PlaneKind.isTCAvailable(),
+          mustUseTC: rack?.plane == .tc
         ).findings
       findings.append(sources(interface, isChecked: rack != nil))
     }

@@ -21,6 +21,8 @@ struct InterfaceChecks {
   var isOneArm: Bool
   /// Where XDP cannot be had, the rack's packets are handled on TC.
   var mayUseTC: Bool
+  /// They are, in any case.
+  var mustUseTC = false
 
   /// A frame that lies in one buffer has this length at most.
   private static let plainMTU: UInt32 = 3_498
@@ -34,7 +36,7 @@ struct InterfaceChecks {
       ]
     }
     return [state(link), mode(link), occupant(link), size(link), checksums, tags(link)]
-      + (link.kind == "veth" ? [otherEnd(link)] : [])
+      + (link.isPair ? [otherEnd(link)] : [])
   }
 
   private func state(_ link: Link) -> Finding {
@@ -44,7 +46,7 @@ struct InterfaceChecks {
     guard link.hasCarrier else {
       return Finding(
         "interface", name, .bad, "it has no carrier: nothing is at its other end, or that is down",
-        fix: link.kind == "veth" ? "ip link set PEER up" : "see to its cable and switch port")
+        fix: link.isPair ? "ip link set PEER up" : "see to its cable and switch port")
     }
     return Finding("interface", name, .ok, "up")
   }
@@ -62,13 +64,13 @@ struct InterfaceChecks {
     }
     guard features.contains(.native) else {
       let why =
-        link.kind == "veth"
+        link.isPair
         ? "its other end sends by more queues than it receives by" : "\(what) has no native XDP"
       return Finding(
         "driver_mode", name, .warning,
         "\(why): \(mayUseTC ? "TC" : "generic mode") instead, where each packet costs about as much "
           + "as in the kernel's own forwarding",
-        fix: link.kind == "veth"
+        fix: link.isPair
           ? "give \(name) as many queues as its peer (ip link add … numrxqueues N)" : nil)
     }
     return Finding("driver_mode", name, .ok, "\(what) runs XDP natively")
@@ -132,6 +134,11 @@ struct InterfaceChecks {
   /// A veth gives frames of XDP to its other end only if that takes them in by NAPI: because it runs a
   /// program, or, for redirected frames, because it has GRO.
   private func otherEnd(_ link: Link) -> Finding {
+    guard !mustUseTC else {
+      return joining(
+        "on TC, what a server behind it joins for one client (UDP_SEGMENT) arrives as one datagram "
+          + "that is too long", "")
+    }
     if peer?.xdp != nil, peer?.xdp?.mode != .generic {
       return Finding("peer", name, .ok, "the other end of the veth runs an XDP program")
     }
@@ -151,11 +158,11 @@ struct InterfaceChecks {
       return Finding("peer", name, .warning, "the other end of the veth cannot be looked at")
     }
     guard !mayUseTC else {
-      return Finding(
-        "peer", name, .warning,
+      return joining(
         "the other end of the veth has neither an XDP program nor GRO: the rack's packets are handled "
-          + "on TC, where each costs about as much as in the kernel's own forwarding",
-        fix: "ethtool -K \(other) gro on (in its namespace), or \(fix)")
+          + "on TC, where each costs about as much as in the kernel's own forwarding, and what a "
+          + "server joins for one client (UDP_SEGMENT) arrives as one datagram that is too long",
+        "ethtool -K \(other) gro on (in its namespace), or \(fix); or, to stay on TC: ")
     }
     return Finding(
       "peer", name, .bad,
@@ -163,19 +170,26 @@ struct InterfaceChecks {
         + "sends there is lost in silence",
       fix: isOneArm ? fix : "ethtool -K \(other) gro on (in its namespace), or \(fix)")
   }
+
+  private func joining(_ text: String, _ otherFix: String) -> Finding {
+    let other = peer?.name ?? "PEER"
+    return Finding(
+      "peer", name, .warning, text,
+      fix: otherFix + "ethtool -K \(other) tx-udp-segmentation off (in its namespace)")
+  }
 }
 
 extension InterfaceChecks {
   /// Of an interface in the network namespace of this thread.
   init(
     _ name: String, _ network: HostNetwork, racks: [UInt32: String], isOneArm: Bool,
-    mayUseTC: Bool
+    mayUseTC: Bool, mustUseTC: Bool
   ) {
     let link = (try? network.link(named: name)) ?? nil
     self.init(
       name: name, link: link, peer: link.flatMap { network.peer(of: $0) },
       features: link.flatMap { network.xdpFeatures(of: $0) }, racks: racks, isOneArm: isOneArm,
-      mayUseTC: mayUseTC)
+      mayUseTC: mayUseTC, mustUseTC: mustUseTC)
     guard link != nil else { return }
     var text = [CChar](repeating: 0, count: 32)
     if csockets_driver(name, &text) == 0 {

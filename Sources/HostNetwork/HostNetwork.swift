@@ -58,7 +58,7 @@ public final class HostNetwork {
   /// The interface at the other end of a veth, wherever that is; nil: it has none, or this process may
   /// not look there.
   public func peer(of link: Link) -> Link? {
-    guard link.kind == "veth", let index = link.link else { return nil }
+    guard link.isPair, let index = link.link else { return nil }
     let request = Link.request(index: index, namespace: link.linkNamespace)
     return (try? ask(request, doing: "look at an interface"))?.compactMap { Link($0) }.first
   }

@@ -18,6 +18,9 @@ public struct Link: Sendable, Equatable {
   public var linkNamespace: Int32?
   public var xdp: XDPState?
 
+  /// One end of a veth pair.
+  public var isPair: Bool { kind == "veth" }
+
   /// The XDP program of an interface.
   public struct XDPState: Sendable, Equatable {
     public enum Mode: String, Sendable {

@@ -43,6 +43,16 @@ enum NamespaceSettings {
     }
   }
 
+  /// Has the kernel take apart what a node's server has joined for one client (UDP_SEGMENT) before it
+  /// enters the link: a program on TC would see one datagram that is too long. Of a link whose other
+  /// end has an XDP program it does so anyway.
+  static func sendOneByOne(namespace: String, interface: String) throws(TestbedError) {
+    _ = try run([
+      "nsenter", "--net=/run/netns/\(namespace)",
+      "ethtool", "-K", interface, "tx-udp-segmentation", "off",
+    ])
+  }
+
   /// Runs `body` in the namespace; it returns what went wrong.
   private static func inside(
     _ namespace: String, _ body: @escaping @Sendable () -> String?

@@ -78,6 +78,8 @@ public struct Testbed: Sendable {
       try batch(layout.commands(of: node), namespace: node.namespace)
       try NamespaceSettings.attachPassProgram(
         namespace: node.namespace, interface: node.interface)
+      try NamespaceSettings.sendOneByOne(
+        namespace: node.namespace, interface: node.interface)
     }
   }
 
@@ -148,7 +150,8 @@ public struct Testbed: Sendable {
   }
 
   private static func requireTools() throws(TestbedError) {
-    for (tool, package) in [("ip", "iproute2"), ("nsenter", "util-linux")] {
+    let tools = [("ip", "iproute2"), ("nsenter", "util-linux"), ("ethtool", "ethtool")]
+    for (tool, package) in tools {
       let folders = (getenv("PATH").map { String(cString: $0) } ?? "").split(separator: ":")
       guard folders.contains(where: { access("\($0)/\(tool)", X_OK) == 0 }) else {
         throw .missingTool(tool, package: package)
