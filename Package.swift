@@ -168,7 +168,7 @@ let package = Package(
       dependencies: [
         "Bench", "BinaryCoding", "CHotrack", "ClientCore", "Configuration", "Controller",
         "ControllerCore", "Directory", "Linearizability", "Observe", "Paxos", "SegmentLog",
-        "ServerCore", "StoreProtocol", "StoreState", "Wire",
+        "ServerCore", "Storage", "StoreProtocol", "StoreState", "Wire",
       ], path: "fuzz/Targets", swiftSettings: swiftSettings),
     .executableTarget(
       name: "hotrack-fuzz", dependencies: ["FuzzTargets"], path: "fuzz/Main",
@@ -200,12 +200,12 @@ let package = Package(
     tests(
       "StoreNode",
       uses: [
-        "BinaryCoding", "Linearizability", "Paxos", "SegmentLog", "Sockets", "StoreClient",
-        "StoreProtocol", "StoreState", log,
-      ]),
+        "BinaryCoding", "CIsolation", "Linearizability", "Paxos", "SegmentLog", "Sockets",
+        "StoreClient", "StoreProtocol", "StoreState", log,
+      ] + nio),
     tests("SegmentLog"),
     tests("StoreProtocol", uses: ["BinaryCoding", "Paxos", "StoreState"]),
-    tests("Linearizability", exclude: ["etcd"]),
+    tests("Linearizability", exclude: ["PUBLISHED.md", "etcd", "kv"]),
     tests("Simulation", uses: ["Linearizability", "Directory", "Wire"]),
     .target(name: "CIsolation", path: "Tests/CIsolation", cSettings: cSettings),
     .testTarget(
