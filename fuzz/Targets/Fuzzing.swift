@@ -16,6 +16,7 @@ public struct FuzzTarget: Sendable {
     FuzzTarget(name: "history", run: HistoryFuzzing.run),
     FuzzTarget(name: "memcached", run: MemcachedFuzzing.run),
     FuzzTarget(name: "observe", run: ObserveFuzzing.run),
+    FuzzTarget(name: "rows", run: RowFuzzing.run),
     FuzzTarget(name: "server", run: ServerFuzzing.run),
     FuzzTarget(name: "store", run: StoreFuzzing.run),
     FuzzTarget(name: "store-log", run: StoreLogFuzzing.run),
