@@ -27,6 +27,8 @@ public struct DurableState: Sendable, Equatable {
 ///
 /// Not thread-safe; its owner calls it from one place.
 public struct Replica: Sendable {
+  /// Who decides together.
+  public var cell: Cell { context.cell }
   var context: ReplicaContext
   var objects: [ObjectCore] = []
   private var places: [ObjectID: Int] = [:]

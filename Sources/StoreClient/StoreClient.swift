@@ -25,9 +25,14 @@ public final class StoreClient: Sendable {
   }
 
   private let options: Options
-  private let group = MultiThreadedEventLoopGroup.singleton
+  private let group: any EventLoopGroup
   private let tls: NIOSSLContext?
   private let connections: Mutex<[Endpoint: Connecting]> = Mutex([:])
+  /// Nodes that could not be reached, or have let a request wait until its time was over, and have not
+  /// answered since.
+  private let silent: Mutex<Set<Endpoint>> = Mutex([])
+
+  private let isOpen = Mutex(true)
 
   private enum Connecting {
     case connecting(Task<StoreConnection, any Error>)
@@ -35,8 +40,13 @@ public final class StoreClient: Sendable {
   }
 
   /// Throws if the certificates cannot be used; connects when there is something to ask.
-  public init(_ options: Options) throws(StoreClientError) {
+  public convenience init(_ options: Options) throws(StoreClientError) {
+    try self.init(options, on: MultiThreadedEventLoopGroup.singleton)
+  }
+
+  init(_ options: Options, on group: any EventLoopGroup) throws(StoreClientError) {
     self.options = options
+    self.group = group
     do {
       tls = try options.tls.map { try Self.context($0.certificate, $0.key, $0.authority) }
     } catch { throw .unreachable("TLS: \(error)") }
@@ -57,6 +67,7 @@ public final class StoreClient: Sendable {
 
   /// Ends all connections.
   public func close() async {
+    isOpen.withLock { $0 = false }
     let all = connections.withLock { connections in
       defer { connections = [:] }
       return connections
@@ -252,8 +263,33 @@ public final class StoreClient: Sendable {
       hash = (hash ^ (hash >> 32)) &* 0xd6e8_feb8_6659_fd93
       return hash ^ (hash >> 32)
     }
-    return options.endpoints.map { (weight($0), $0) }.sorted { $0.0 > $1.0 }.map(\.1)
+    let order = options.endpoints.map { (weight($0), $0) }.sorted { $0.0 > $1.0 }.map(\.1)
+    let silent = silent.withLock { $0 }
+    return silent.isEmpty
+      ? order : order.filter { !silent.contains($0) } + order.filter(silent.contains)
   }
+
+  /// Asks a node last from now on, until it has a read to answer that needs a quorum: one that stands
+  /// still, or cannot be heard, or hears no others, would let every request wait that comes to it first.
+  private func avoid(_ endpoint: Endpoint, askedAbout name: String) {
+    guard silent.withLock({ $0.insert(endpoint).inserted }) else { return }
+    let probe = StoreRequest.Body.read(
+      group: name, .range(KeyRange([0]), limit: 1), .linearizable)
+    Task { [weak self] in
+      while let self, isOpen.withLock({ $0 }) {
+        if let connection = try? await connection(to: endpoint),
+          case .success(.outcome(.answer)) = await connection.request(
+            probe, timeout: Self.probeTimeout)
+        {
+          break
+        }
+        try? await Task.sleep(for: .milliseconds(100))
+      }
+      _ = self?.silent.withLock { $0.remove(endpoint) }
+    }
+  }
+
+  private static let probeTimeout = TimeAmount.milliseconds(500)
 
   private func connection(to endpoint: Endpoint) async throws -> StoreConnection {
     let state = connections.withLock { connections in
@@ -315,6 +351,7 @@ public final class StoreClient: Sendable {
     var words = "none was given"
     var wasReached = false
     var mayBeDone = false
+    var isSpaceLow = false
     var round = 0
     repeat {
       for endpoint in order(for: name) {
@@ -323,25 +360,30 @@ public final class StoreClient: Sendable {
         let connection: StoreConnection
         do { connection = try await self.connection(to: endpoint) } catch {
           words = "\(endpoint): \(error)"
+          avoid(endpoint, askedAbout: name)
           continue
         }
         wasReached = true
         // A repeatable request does not wait for one node until the end.
         let timeout = isRepeatable ? min(left, .milliseconds(2_500)) : left
-        switch await connection.request(body, timeout: timeout) {
+        let arrival = await connection.request(body, timeout: timeout)
+        switch arrival {
         case .success(.outcome(.unavailable)): continue
         case .success(.outcome(.unknown)), .failure:
+          if case .failure(.timeout) = arrival { avoid(endpoint, askedAbout: name) }
           guard isRepeatable else { throw .outcomeUnknown }
           if case .propose = body { mayBeDone = true }
         case .success(.refused(let reason)):
           switch reason {
           case .tooLarge: throw .tooLarge
-          case .noSpace: throw .noSpace
+          // Others may have room.
+          case .noSpace: isSpaceLow = true
           case .overloaded, .noSnapshot: throw .overloaded
           }
         case .success(let reply): return reply
         }
       }
+      if isSpaceLow, !mayBeDone { throw .noSpace }
       round += 1
       try? await Task.sleep(for: .milliseconds(min(200, 10 << min(round, 5))))
     } while NIODeadline.now() < deadline && !Task.isCancelled

@@ -25,7 +25,7 @@ public enum StoreClientError: Error, Sendable, Equatable, CustomStringConvertibl
       "the request was sent, and no answer came: it may have been done or not; read to find out"
     case .unavailable: "request timed out: too few nodes answer; nothing was done"
     case .store(let error): "\(error)"
-    case .noSpace: "the node's disk is full (no space): make room, or ask another node"
+    case .noSpace: "a node's disk is full (no space), and no other could do it: make room"
     case .tooLarge:
       "request is too large: at most 1.5 MiB, keys of 4096 bytes, 128 operations and guards"
     case .overloaded: "too many requests wait at the node: try again later"

@@ -1,4 +1,5 @@
 internal import BinaryCoding
+internal import Glibc
 internal import NIOCore
 internal import NIOPosix
 internal import NIOSSL
@@ -30,6 +31,9 @@ final class StoreConnection: @unchecked Sendable {
     var deadline: NIODeadline?
   }
 
+  /// A connection is given up when the node's kernel has not acknowledged for so many milliseconds what
+  /// was sent.
+  private static let silenceMax = 5_000
   /// Between two looks for requests whose time is over.
   private static let sweepInterval = TimeAmount.milliseconds(20)
 
@@ -49,7 +53,10 @@ final class StoreConnection: @unchecked Sendable {
     do {
       let channel = try await ClientBootstrap(group: eventLoop)
         .connectTimeout(timeout)
-        .channelOption(ChannelOptions.socketOption(.tcp_nodelay), value: 1)
+        .channelOption(ChannelOptions.tcpOption(.tcp_nodelay), value: 1)
+        .channelOption(
+          ChannelOptions.tcpOption(.init(rawValue: TCP_USER_TIMEOUT)), value: Self.silenceMax
+        )
         .channelInitializer { channel in
           channel.eventLoop.makeCompletedFuture {
             if let tls {

@@ -1,4 +1,5 @@
 internal import BinaryCoding
+internal import Glibc
 internal import Logging
 internal import NIOCore
 internal import NIOPosix
@@ -22,6 +23,9 @@ final class PeerLink: @unchecked Sendable {
   private var isClosed = false
   private var failures = 0
 
+  /// A connection is given up, and made again, when the other side's kernel has not acknowledged for so
+  /// many milliseconds what was sent.
+  private static let silenceMax = 3_000
   /// Bytes that wait for a peer that does not take them; more is lost.
   private static let waitingMax = 64 << 20
 
@@ -50,7 +54,11 @@ final class PeerLink: @unchecked Sendable {
     }
     ClientBootstrap(group: eventLoop)
       .connectTimeout(.seconds(1))
-      .channelOption(ChannelOptions.socketOption(.tcp_nodelay), value: 1)
+      .channelOption(ChannelOptions.tcpOption(.tcp_nodelay), value: 1)
+      // After a cut, TCP alone would wait as long again as the cut has lasted.
+      .channelOption(
+        ChannelOptions.tcpOption(.init(rawValue: TCP_USER_TIMEOUT)), value: Self.silenceMax
+      )
       .channelOption(
         ChannelOptions.writeBufferWaterMark, value: .init(low: 4 << 20, high: 16 << 20)
       )

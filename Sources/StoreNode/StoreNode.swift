@@ -21,7 +21,7 @@ internal import Synchronization
 /// comes next is gathered for the one after.
 ///
 /// Its parts are in files of their own: clients in StoreNodeClients.swift, the log and stored
-/// objects in StoreNodeStorage.swift.
+/// objects in StoreNodeStorage.swift, a full disk in StoreNodeSpace.swift.
 public final class StoreNode: @unchecked Sendable {
   // Unchecked: after `start` everything is used on the event loop only.
   let options: StoreNodeOptions
@@ -60,6 +60,8 @@ public final class StoreNode: @unchecked Sendable {
   private let lock: DirectoryLock
   var pending = LogBatch()
   var pendingPosition: UInt64 = 0
+  /// When the first of what is pending came.
+  var pendingSince: UInt64 = 0
   var isWriting = false
   /// What is pending is to be written although nothing waits for it.
   var mustWrite = false
@@ -73,6 +75,8 @@ public final class StoreNode: @unchecked Sendable {
   /// By object: the segment that its oldest record that is not stored lies in, or an earlier one.
   var unstored: [ObjectID: UInt64] = [:]
   var storing: StoringRun?
+  /// It goes on when the disk has room.
+  var isStoringHeldBack = false
   var scrub = Scrub()
   /// Messages to other nodes.
   var messagesSent: UInt64 = 0
@@ -164,6 +168,7 @@ public final class StoreNode: @unchecked Sendable {
     }
     scheduleTimer()
     scheduleFirstScrub()
+    watchSpace()
   }
 
   /// Where clients connect; the port that was chosen if it was 0.
@@ -204,7 +209,12 @@ public final class StoreNode: @unchecked Sendable {
       let channel = try await ServerBootstrap(group: group)
         .serverChannelOption(ChannelOptions.backlog, value: 1_024)
         .serverChannelOption(ChannelOptions.socketOption(.so_reuseaddr), value: 1)
-        .childChannelOption(ChannelOptions.socketOption(.tcp_nodelay), value: 1)
+        .childChannelOption(ChannelOptions.tcpOption(.tcp_nodelay), value: 1)
+        // Who has vanished without a word is noticed within a minute.
+        .childChannelOption(ChannelOptions.socketOption(.so_keepalive), value: 1)
+        .childChannelOption(ChannelOptions.tcpOption(.init(rawValue: TCP_KEEPIDLE)), value: 30)
+        .childChannelOption(ChannelOptions.tcpOption(.init(rawValue: TCP_KEEPINTVL)), value: 10)
+        .childChannelOption(ChannelOptions.tcpOption(.init(rawValue: TCP_KEEPCNT)), value: 3)
         .childChannelOption(
           ChannelOptions.recvAllocator, value: AdaptiveRecvByteBufferAllocator()
         )
@@ -311,6 +321,14 @@ public final class StoreNode: @unchecked Sendable {
       timerAt = nil
       step { $0.advance(to: $1) }
     }
+  }
+
+  /// Whether the nodes that it is connected to make a quorum with it. Without one nothing can be decided:
+  /// whoever asks is told so at once, and can ask another node.
+  var isConnectedToQuorum: Bool {
+    if links.allSatisfy(\.isConnected) { return true }
+    return replica.cell.outlives(
+      lossOf: links.filter { !$0.isConnected }.map(\.peer.node))
   }
 
   var peers: [NodeStatus.Peer] {

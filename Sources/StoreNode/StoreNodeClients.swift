@@ -53,9 +53,15 @@ extension StoreNode {
     case .propose(let group, let command):
       let refusal = refusal(of: command)
       if let refusal { return answer(request.number, .refused(refusal), connection) }
+      guard isConnectedToQuorum else {
+        return answer(request.number, .outcome(.unavailable), connection)
+      }
       guard let id = register(request.number, group, connection) else { return }
       step { $0.propose(id, ObjectID(group), command, now: $1) }
     case .read(let group, let query, let mode):
+      if mode == .linearizable, !isConnectedToQuorum {
+        return answer(request.number, .outcome(.unavailable), connection)
+      }
       guard let id = register(request.number, group, connection) else { return }
       step { $0.read(id, ObjectID(group), query, mode, now: $1) }
     case .watch(let group, let range, let after):

@@ -4,6 +4,7 @@ internal import Logging
 internal import NIOCore
 internal import Paxos
 internal import SegmentLog
+internal import Sockets
 
 /// A run that stores the objects whose records lie in old segments, so that these can go.
 struct StoringRun {
@@ -16,7 +17,7 @@ struct StoringRun {
 /// The log of a node, and its stored objects.
 extension StoreNode {
   /// Records that nothing waits for are written after so many nanoseconds at the latest.
-  private static let lazyDelay: Int64 = 20_000_000
+  private static let lazyDelay: UInt64 = 20_000_000
   /// With more bytes than this they are written at once.
   private static let lazyLengthMax = 1 << 20
   /// Segments from which on objects are stored.
@@ -25,6 +26,7 @@ extension StoreNode {
   private static let storedMax = (objects: 512, bytes: 4 << 20)
 
   func append(_ record: LogRecord, _ position: UInt64) {
+    if pending.isEmpty { pendingSince = MonotonicClock.now }
     pending.add { NodeRecord.vote(record).encode(appendingTo: &$0) }
     pendingPosition = position
     if unstored[record.object] == nil { unstored[record.object] = segments.upperBound }
@@ -52,9 +54,13 @@ extension StoreNode {
   private func scheduleLazyWrite() {
     guard !isLazyWriteScheduled else { return }
     isLazyWriteScheduled = true
-    eventLoop.scheduleTask(in: .nanoseconds(Self.lazyDelay)) { [self] in
+    let waited = MonotonicClock.now - pendingSince
+    let wait = waited < Self.lazyDelay ? Self.lazyDelay - waited : 0
+    eventLoop.scheduleTask(in: .nanoseconds(Int64(wait))) { [self] in
       isLazyWriteScheduled = false
-      mustWrite = !pending.isEmpty
+      guard !pending.isEmpty else { return }
+      // What has come since goes with the next vote, which would have to wait for this sync.
+      if MonotonicClock.now - pendingSince >= Self.lazyDelay { mustWrite = true }
       writeLog()
     }
   }
@@ -70,33 +76,9 @@ extension StoreNode {
       writtenPosition = position
       spareBatch = written.batch
       segments = written.firstSegment...written.lastSegment
-      setSpaceLow(written.isSpaceLow)
+      if written.isSpaceLow { setSpaceLow(true) }
       step { $0.synced(through: position, now: $1) }
       storeIfNeeded()
-    }
-  }
-
-  private func setSpaceLow(_ isLow: Bool) {
-    guard isLow != isSpaceLow else { return }
-    isSpaceLow = isLow
-    if isLow {
-      log.error("the disk is full: no changes are taken until there is room again")
-      retrySpace()
-    } else {
-      log.notice("there is room on the disk again")
-    }
-  }
-
-  private func retrySpace() {
-    eventLoop.scheduleTask(in: .seconds(1)) { [self] in
-      guard isSpaceLow else { return }
-      writer.tidy(removingBefore: nil) { [self] error, isLow in
-        eventLoop.execute { [self] in
-          if let error { return fail("\(error)") }
-          setSpaceLow(isLow)
-          if isLow { retrySpace() }
-        }
-      }
     }
   }
 
@@ -134,8 +116,12 @@ extension StoreNode {
   }
 
   /// Stores a part of the objects, and goes on when they are durable: no turn of the loop gets long.
-  private func storeSome() {
+  func storeSome() {
     guard var run = storing else { return }
+    guard hasRoom else {
+      isStoringHeldBack = true
+      return setSpaceLow(true)
+    }
     var images: [(id: ObjectID, bytes: [UInt8])] = []
     var length = 0
     while images.count < Self.storedMax.objects, length < Self.storedMax.bytes,
@@ -191,7 +177,7 @@ extension StoreNode {
     writer.tidy(removingBefore: first) { [self] error, isLow in
       eventLoop.execute { [self] in
         if let error { return fail("\(error)") }
-        setSpaceLow(isLow)
+        if isLow { setSpaceLow(true) }
         segments = max(segments.lowerBound, first)...segments.upperBound
         storing = nil
       }

@@ -4,13 +4,29 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/if_packet.h>
 #include <sched.h>
+#include <stdio.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 int isolation_unshare_network(void) {
   return unshare(CLONE_NEWNET) ? errno : 0;
+}
+
+int isolation_enter_network(int process) {
+  char path[64];
+  int file, code = 0;
+
+  snprintf(path, sizeof(path), "/proc/%d/ns/net", process);
+  file = open(path, O_RDONLY | O_CLOEXEC);
+  if (file < 0)
+    return errno;
+  if (setns(file, CLONE_NEWNET))
+    code = errno;
+  close(file);
+  return code;
 }
 
 int isolation_pin(int processor) {

@@ -7,8 +7,7 @@ import StoreProtocol
 import StoreState
 import Testing
 
-/// Nodes as processes, and what may happen to them under load: nothing that was acknowledged is
-/// lost, and what the clients have seen is linearizable.
+/// Nodes as processes, and what clients do with them. What may happen to them is in FaultTests.swift.
 @Suite(.serialized) struct ProcessTests {
   @Test func servesRequests() async throws {
     let cell = try ProcessCell()
@@ -99,91 +98,6 @@ import Testing
       if case .range(let pairs, _, _) = read.answer { isThere = !pairs.isEmpty }
     }
     #expect(!isThere)
-    await client.close()
-  }
-
-  @Test func outlivesKilledNodes() async throws {
-    let cell = try ProcessCell()
-    try cell.startAll(isNew: true)
-    let client = try cell.client(timeout: 2_000)
-    let load = RecordedLoad(client)
-    #expect(await load.waitForMore(200))
-    for node in 0..<3 {
-      cell.signal(node, SIGKILL)
-      #expect(await load.waitForMore(100), "node \(node) is down")
-      try cell.start(node)
-      #expect(await load.waitForMore(100), "node \(node) is back")
-    }
-    // All at once.
-    for node in 0..<3 { cell.signal(node, SIGKILL) }
-    try cell.startAll()
-    #expect(await load.waitForMore(100))
-    await load.finish()
-    await client.close()
-  }
-
-  @Test func outlivesAPause() async throws {
-    let cell = try ProcessCell()
-    try cell.startAll(isNew: true)
-    let client = try cell.client(timeout: 1_000)
-    let load = RecordedLoad(client)
-    for node in 0..<3 {
-      cell.signal(node, SIGSTOP)
-      try await Task.sleep(for: .milliseconds(300))
-      cell.signal(node, SIGCONT)
-      #expect(await load.waitForMore(100))
-    }
-    await load.finish()
-    await client.close()
-  }
-
-  @Test func outlivesALostDisk() async throws {
-    let cell = try ProcessCell()
-    try cell.startAll(isNew: true)
-    let client = try cell.client(timeout: 2_000)
-    let load = RecordedLoad(client)
-    #expect(await load.waitForMore(200))
-    cell.signal(2, SIGKILL)
-    try FileManager.default.removeItem(atPath: cell.data(2))
-    try cell.start(2)
-    #expect(await load.waitForMore(300))
-    try await recovered(2, of: cell, client, groups: 3)
-    // The next one, too.
-    cell.signal(1, SIGKILL)
-    try FileManager.default.removeItem(atPath: cell.data(1))
-    try cell.start(1)
-    try await recovered(1, of: cell, client, groups: 3)
-    // They vote again, on what is new as well: without the third node, a quorum needs both.
-    cell.signal(0, SIGKILL)
-    #expect(await load.waitForMore(100))
-    _ = try await client.propose(Command(.transaction(.put([1], [1]))), group: "new")
-    // That it is made good is remembered.
-    cell.signal(1, SIGKILL)
-    try cell.start(1)
-    #expect(try await !client.status(of: cell.endpoints[1]).isRecovering)
-    await load.finish()
-    await client.close()
-  }
-
-  @Test func outlivesADamagedLog() async throws {
-    let cell = try ProcessCell()
-    try cell.startAll(isNew: true)
-    let client = try cell.client(timeout: 2_000)
-    let load = RecordedLoad(client)
-    #expect(await load.waitForMore(200))
-    cell.signal(1, SIGKILL)
-    let segment = cell.data(1) + "/votes/0000000000000001.segment"
-    var bytes = Array(try Data(contentsOf: URL(fileURLWithPath: segment)))
-    bytes[20 * 512 + 100] ^= 1
-    try Data(bytes).write(to: URL(fileURLWithPath: segment))
-    try cell.start(1)
-    let names = try LocalFiles().names(in: cell.data(1))
-    #expect(names.contains { $0.hasPrefix("damaged-") })
-    #expect(await load.waitForMore(300))
-    try await recovered(1, of: cell, client, groups: 3)
-    cell.signal(2, SIGKILL)
-    #expect(await load.waitForMore(100))
-    await load.finish()
     await client.close()
   }
 

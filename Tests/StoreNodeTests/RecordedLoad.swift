@@ -10,13 +10,15 @@ import Testing
 /// what they were told.
 final class RecordedLoad: Sendable {
   private let client: StoreClient
+  private let groups: Int
+  private let keys: Int
   private let history = Mutex(History())
   private let acknowledged = Mutex(0)
   private let isOver = Mutex(false)
   private let tasks = Mutex<[Task<Void, Never>]>([])
 
   init(_ client: StoreClient, clients: Int = 8, groups: Int = 3, keys: Int = 2) {
-    self.client = client
+    (self.client, self.groups, self.keys) = (client, groups, keys)
     tasks.withLock { tasks in
       for number in 0..<clients {
         tasks.append(Task { await self.run(number, groups: groups, keys: keys) })
@@ -38,17 +40,61 @@ final class RecordedLoad: Sendable {
     return true
   }
 
-  /// Ends the load, and checks what the clients have seen.
-  func finish() async {
+  /// What came of it.
+  struct Summary {
+    /// Changes that were acknowledged.
+    var acknowledged = 0
+    /// Changes whose outcome nobody told.
+    var unknown = 0
+    /// Nanoseconds in which nobody had an answer; and in the group that fared worst.
+    var gap: Int64 = 0
+    var worstGap: Int64 = 0
+    /// Nothing acknowledged is lost: some order explains what everybody saw, and what is there.
+    var isLinearizable = false
+  }
+
+  /// Ends the load, reads every key once more, and checks what the clients have seen. The longest time
+  /// without answers is looked for from `start` on.
+  @discardableResult
+  func finish(since start: UInt64 = 0) async -> Summary {
     isOver.withLock { $0 = true }
     for task in tasks.withLock({ $0 }) { await task.value }
+    let end = Int64(MonotonicClock.now)
+    for group in 0..<groups {
+      for key in 0..<keys { await read(1_000, 1, "group-\(group)", "key-\(key)") }
+    }
     let history = history.withLock { $0 }
+    var summary = Summary()
+    var answers: [String: [Int64]] = [:]
+    for operation in history.operations {
+      if operation.kind != .get {
+        if operation.outcome.isCertain { summary.acknowledged += 1 }
+        if operation.outcome == .unknown { summary.unknown += 1 }
+      }
+      guard operation.outcome.isCertain, operation.returned <= end else { continue }
+      let name = history.keys[operation.key]
+      answers[String(name.prefix { $0 != "/" }), default: []].append(operation.returned)
+    }
+    func longest(_ times: [Int64]) -> Int64 {
+      var last = Int64(start)
+      var gap: Int64 = 0
+      for time in times.sorted() where time > last {
+        gap = max(gap, time - last)
+        last = time
+      }
+      return max(gap, end - last)
+    }
+    summary.gap = longest(answers.values.flatMap { $0 })
+    summary.worstGap = answers.values.map(longest).max() ?? 0
     let report = LinearizabilityChecker(stepLimit: 5_000_000).check(history)
+    summary.isLinearizable = report.verdict == .linearizable
+    if case .undecided(let key) = report.verdict { Issue.record("\(key) is not decided") }
     if case .notLinearizable(let violation) = report.verdict {
       let lines = violation.operations.prefix(20).map { "\n  " + history.description(of: $0) }
       Issue.record("no order explains \(violation.key):\(lines.joined())")
     }
     #expect(history.operations.count > 50)
+    return summary
   }
 
   private func run(_ number: Int, groups: Int, keys: Int) async {
