@@ -74,10 +74,14 @@ final class CellNetwork {
     try Self.run(hub, "ip link set node\(node + 1) \(isCut ? "down" : "up")")
   }
 
-  /// What one node sends to another is lost, or is not any more.
+  /// What one node sends to another is lost, or is not any more: it goes to a link address that nobody has.
+  /// (Not by a blackhole route: that makes reads of the socket fail with EINVAL in the end, at which NIO
+  /// ends the process.)
   func lose(from: Int, to: Int, _ isLost: Bool = true) throws {
     try Self.run(
-      nodes[from], "ip route \(isLost ? "add" : "delete") blackhole \(Self.address(of: to))/32")
+      nodes[from],
+      "ip neighbour \(isLost ? "replace" : "delete") \(Self.address(of: to)) dev eth"
+        + (isLost ? " lladdr 02:00:00:00:00:99 nud permanent" : ""))
   }
 
   private static func launcher(_ holder: Process) -> [String] {
