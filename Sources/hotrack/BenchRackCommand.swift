@@ -20,8 +20,9 @@ struct BenchRackCommand: ParsableCommand {
       --seconds at the load found.
 
       Policies: home (plain hashing), replicated (the directory), round-robin (the directory without \
-      regard to load), no-copies (the directory without copies). `ideal` is computed from \
-      popularity and placement. Needs root.
+      regard to load), no-copies (the directory without copies), one-arm (replicated, with the \
+      directory's host beside the rack), two-copies (replicated, with every acknowledged write on \
+      two servers). `ideal` is computed from popularity and placement. Needs root.
 
       Exit codes: 0 measured, 1 it could not run, 3 measured while this machine was too busy for it \
       to count.
@@ -72,7 +73,11 @@ struct BenchRackCommand: ParsableCommand {
   var profile: WorkloadProfile?
 
   @Option(
-    help: "home, replicated, round-robin, no-copies: those to compare, with commas between.",
+    help: ArgumentHelp(
+      """
+      home, replicated, round-robin, no-copies, one-arm, two-copies: those to compare, with commas \
+      between.
+      """),
     transform: policies)
   var policies: [RackPolicy] = RackPlan().policies
 

@@ -123,9 +123,10 @@ public struct RackBench {
     switch policy {
     case .home: placement.idealHomeShare
     // Reads go where there is room, writes to all servers evenly.
-    case .replicated: placement.idealShare(hot: hot, steered: plan.mix.readShare)
+    case .replicated, .oneArm: placement.idealShare(hot: hot, steered: plan.mix.readShare)
     case .roundRobin: placement.idealShare(hot: hot, steered: 0)
-    case .noCopies: nil
+    // Each write is carried by two servers, which is not what this bound is about.
+    case .noCopies, .twoCopies: nil
     }
   }
 
@@ -138,10 +139,11 @@ public struct RackBench {
       switch policy {
       case .home: bound * waiting(plan, at: placement.shares.max() ?? 1)
       // Where there are writes between many reads, copies take some of the room.
-      case .replicated where plan.mix.readShare == 1: bound
-      case .replicated where plan.mix.readShare > 0.5: 0.9 * bound
-      case .replicated, .roundRobin: bound * waiting(plan, at: 1)
-      case .noCopies: bound
+      case .replicated where plan.mix.readShare == 1, .oneArm where plan.mix.readShare == 1: bound
+      case .replicated where plan.mix.readShare > 0.5, .oneArm where plan.mix.readShare > 0.5:
+        0.9 * bound
+      case .replicated, .oneArm, .roundRobin: bound * waiting(plan, at: 1)
+      case .noCopies, .twoCopies: bound
       }
     return min(max(share, 0.01), 1) * plan.summedCapacity
   }

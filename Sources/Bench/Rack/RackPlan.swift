@@ -13,13 +13,17 @@ public enum RackPolicy: String, Sendable, CaseIterable, Codable {
   case roundRobin = "round-robin"
   /// The directory, but of no version a copy is made.
   case noCopies = "no-copies"
+  /// The directory as it is, on a host beside clients and servers.
+  case oneArm = "one-arm"
+  /// The directory as it is, and every acknowledged write is on two servers.
+  case twoCopies = "two-copies"
 
   /// What the controller is told.
   var settings: PolicySettings {
     var settings = PolicySettings()
     switch self {
     case .home: settings.promotion = false
-    case .replicated: break
+    case .replicated, .oneArm, .twoCopies: break
     case .roundRobin: settings.choice = .roundRobin
     case .noCopies: settings.copiesMax = 0
     }
@@ -111,8 +115,8 @@ public struct RackPlan: Sendable {
   func testbed(_ policy: RackPolicy, name: String) -> TestbedFile {
     var file = TestbedFile(name: name, servers: servers, clients: 1)
     file.capacity = capacity
-    file.mode = mode
-    file.copies = copies
+    file.mode = policy == .oneArm ? .oneArm : mode
+    file.copies = policy == .twoCopies ? 2 : copies
     // A process for each server would cost a small machine three times as much.
     file.oneProcess = true
     file.hashSeed = hashSeed

@@ -29,6 +29,7 @@ public struct RackPolicyResult: Sendable, Encodable {
   @Nullable public var idealShare: Double?
   /// Completed operations over those of `home`; nil: it was not measured.
   @Nullable public var ratioToHome: Double? = nil
+  @Nullable public var ratioToReplicated: Double? = nil
   public var hotKeys: Int
   /// Promotions and demotions while it was measured.
   public var moves: Int
@@ -60,6 +61,7 @@ public struct RackPolicyResult: Sendable, Encodable {
     case busiestToMean = "busiest_to_mean"
     case idealShare = "ideal_share"
     case ratioToHome = "ratio_to_home"
+    case ratioToReplicated = "ratio_to_replicated"
     case hotKeys = "hot_keys"
     case isValid = "valid"
     case probesRepeated = "probes_repeated"
@@ -176,20 +178,28 @@ public struct RackResult: Sendable, Encodable {
     mode = plan.mode.rawValue
     copies = plan.copies
     machine = .current()
-    if let home = results.first(where: { $0.policy == RackPolicy.home.rawValue }) {
-      for index in results.indices where home.operationsPerSecond > 0 {
-        self.results[index].ratioToHome =
-          results[index].operationsPerSecond / home.operationsPerSecond
-      }
+    for index in results.indices {
+      self.results[index].ratioToHome = ratio(of: results[index], to: .home)
+      self.results[index].ratioToReplicated = ratio(of: results[index], to: .replicated)
     }
+  }
+
+  /// nil: the other policy was not measured.
+  private func ratio(of result: RackPolicyResult, to policy: RackPolicy) -> Double? {
+    guard let other = results.first(where: { $0.policy == policy.rawValue }),
+      other.operationsPerSecond > 0
+    else { return nil }
+    return result.operationsPerSecond / other.operationsPerSecond
   }
 
   // MARK: For people
 
   public var table: MarkdownTable {
-    MarkdownTable(
+    let hasHome = results.contains { $0.ratioToHome != nil }
+    return MarkdownTable(
       [
-        .words("policy"), "ops/s", "share", "ideal", "ratio to home", "p50", "p99",
+        .words("policy"), "ops/s", "share", "ideal",
+        hasHome ? "ratio to home" : "ratio to replicated", "p50", "p99",
         "beyond limit", "copies/s", "hot keys", "busiest / mean",
       ],
       rows: results.map { result in
@@ -197,7 +207,8 @@ public struct RackResult: Sendable, Encodable {
           result.policy, Figures.count(result.operationsPerSecond),
           Figures.fixed(result.shareOfCapacity, 3),
           result.idealShare.map { Figures.fixed($0, 3) } ?? "",
-          result.ratioToHome.map { Figures.fixed($0, 2) } ?? "",
+          (hasHome ? result.ratioToHome : result.ratioToReplicated)
+            .map { Figures.fixed($0, 2) } ?? "",
           Figures.milliseconds(result.p50Microseconds),
           Figures.milliseconds(result.p99Microseconds),
           Figures.fixed(100 * result.beyondLimitShare, 3) + " %",

@@ -73,6 +73,7 @@ import Workload
     let results = Self.result().results
     #expect(results[0].ratioToHome == 1)
     #expect(results[1].ratioToHome == 4.02)
+    #expect(results[1].ratioToReplicated == 1)
     #expect(results[0].busiestToMean == 1.6)
   }
 
