@@ -2,10 +2,21 @@ import ArgumentParser
 import Foundation
 import Simulation
 
-/// `hotrack simulate`: whole racks under seeds, with everything that can go wrong on the way.
+/// `hotrack simulate`. It has no options of its own: those that a command shares with one of its
+/// subcommands are taken for the command's, wherever they stand.
 struct SimulateCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "simulate",
+    abstract: "Simulate racks or stores under many seeds and check what their clients saw.",
+    discussion: "Without a subcommand, racks.",
+    subcommands: [SimulateRackCommand.self, SimulateStoreCommand.self],
+    defaultSubcommand: SimulateRackCommand.self)
+}
+
+/// `hotrack simulate [rack]`: whole racks under seeds, with everything that can go wrong on the way.
+struct SimulateRackCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "rack",
     abstract: "Simulate racks under many seeds and check what their clients saw.",
     discussion: """
       Each seed is a rack of its own: servers, clients, keys, a load, a network that loses, doubles, \
@@ -17,8 +28,7 @@ struct SimulateCommand: AsyncParsableCommand {
       \(SimulationFault.allCases.map { "  \($0.rawValue): \($0.summary)" }.joined(separator: "\n"))
 
       Exit codes: 0 no seed failed, 1 at least one did.
-      """,
-    subcommands: [SimulateStoreCommand.self])
+      """)
 
   @Option(help: "Seeds, as FIRST..LAST or one number.")
   var seeds = SeedRange(first: 1, last: 1000)

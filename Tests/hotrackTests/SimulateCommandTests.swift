@@ -15,6 +15,14 @@ import Testing
     }
   }
 
+  @Test("Options after `simulate store` are its own")
+  func storeOptions() async throws {
+    let run = try await hotrack(["simulate", "store", "--seeds", "3..5", "--jobs", "1", "--json"])
+    #expect(run.code == 0 && run.errors.isEmpty)
+    let object = try run.object
+    #expect(object["seeds"] as? String == "3" && object["failures"] as? String == "0")
+  }
+
   /// The command that a run prints to see everything, without the program's name.
   private func replay(in run: Run) throws -> [String] {
     let prefix = "to see everything: hotrack "
