@@ -25,7 +25,8 @@ struct SlotMove: Sendable {
     case fencing
     /// The new home has all and is told that the slots are its own.
     case taking
-    /// Whoever goes on with these slots as something else is told, and a backup that is replaced.
+    /// Whoever goes on with these slots as something else is told, and whoever has to leave them: it
+    /// must not claim them any more if the directory is lost, and the new server too.
     case assigning
     /// The directory knows the new servers; the one that has nothing to do with the slots is told.
     case leaving
@@ -262,8 +263,7 @@ extension ControllerCore {
       } else {
         goOn(isProgress: body.waiting < move.progress.waiting)
       }
-    case .taking where configuration.copies < 2 || faults.contains(.homeAnswersAlone):
-      finishFreeze()
+    case .taking where faults.contains(.homeAnswersAlone): finishFreeze()
     case .taking:
       self.move?.stage = .assigning
       goOn(isProgress: true)

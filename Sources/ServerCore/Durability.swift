@@ -122,7 +122,7 @@ extension ServerCore {
     record == nil && damagedSlots.contains(KeyHash.slot(keyHash))
   }
 
-  func recordSlots() { journal?.slots(slots.runs) }
+  func recordSlots() { journal?.slots(slots.runs(withLeaving: true)) }
 
   /// Not before it has slots of its epoch, as with `recordServer`.
   func recordSlotFences() {

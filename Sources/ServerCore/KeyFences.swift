@@ -158,10 +158,16 @@ struct OwnedSlots {
   }
 
   /// The slots in rows of one role, backup and loss generation each.
-  var runs: [SlotRun] {
+  var runs: [SlotRun] { runs(withLeaving: false) }
+
+  /// With those that it was home of until a moment ago, as if it still were: what is written down. A
+  /// server that is started again is told anew which slots are its own, and must not have dropped any
+  /// until nobody will give them back.
+  func runs(withLeaving: Bool) -> [SlotRun] {
     var runs: [SlotRun] = []
     for slot in roles.indices {
-      guard let role = roles[slot], role != .leaving else { continue }
+      guard var role = roles[slot], withLeaving || role != .leaving else { continue }
+      if role == .leaving { role = .home }
       let run = SlotRun(
         first: UInt16(slot), count: 1, lossGeneration: lossGenerations[slot], role: role,
         backup: backup(slot))

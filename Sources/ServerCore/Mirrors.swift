@@ -43,23 +43,27 @@ extension ServerCore {
   ///
   /// A cold key may have been written again since. Then the backup must not store this version: the
   /// newer one may have been a delete that it has forgotten. So it is sent the newer one too, and
-  /// answers for this one if it has that.
+  /// answers for this one if it has that. Or it was deleted, and that is forgotten: then the backup
+  /// has to know the result all the same, or it would execute the write once this server is lost.
   mutating func handOn(
     _ arrival: Arrival, version: UInt64, _ output: inout some ServerOutput
   ) -> Bool {
     guard let targets = mirrorTargets(arrival.header) else { return false }
     let keyHash = arrival.header.keyHash
     var isSuperseded = false
+    var isForgotten = false
     var header = arrival.header
-    if !header.flags.contains(.replicated),
-      let record = engine.find(arrival.key, keyHash: keyHash), record.version >= version
-    {
-      isSuperseded = record.version > version
-      if isSuperseded {
-        mirror(arrival.key, keyHash, record, to: targets, header.generation, &output)
+    if !header.flags.contains(.replicated) {
+      if let record = engine.find(arrival.key, keyHash: keyHash) {
+        isSuperseded = record.version > version
+        if isSuperseded {
+          mirror(arrival.key, keyHash, record, to: targets, header.generation, &output)
+        } else {
+          // That of all that it overwrites.
+          header.generation = max(header.generation, record.generation)
+        }
       } else {
-        // That of all that it overwrites.
-        header.generation = max(header.generation, record.generation)
+        isForgotten = true
       }
     }
     header.operation = .mirror
@@ -69,6 +73,7 @@ extension ServerCore {
     header.flags = header.flags.intersection(.replicated)
     if arrival.header.operation == .delete { header.flags.insert(.tombstone) }
     if isSuperseded { header.flags.insert(.notHolder) }
+    if isForgotten { header.flags.formUnion([.notHolder, .lost]) }
     header.load = UInt16(configuration.number)
     header.version = version
     header.copyTargets = targets
@@ -230,14 +235,17 @@ extension ServerCore {
     let isFenced = header.generation < fence.generation && !faults.contains(.fenceIgnored)
     let record = engine.find(arrival.key, keyHash: header.keyHash)
     let holds = record.map { $0.version >= version && $0.kind != .lost } ?? false
+    // Deleted since, where it comes from, which both have forgotten.
+    let isForgotten = header.flags.contains(.lost) && record == nil
     // Written again since, where it comes from.
-    guard holds || !header.flags.contains(.notHolder) else { return }
-    guard !isFenced || holds && !isUnseen, holds || version == header.version else {
+    guard holds || isForgotten || !header.flags.contains(.notHolder) else { return }
+    guard !isFenced || holds && !isUnseen, holds || isForgotten || version == header.version else {
       // Who asks again meets who knows.
       refuseMirror(arrival, fence.generation, &output)
       return
     }
-    if !holds {
+    let isStored = !holds && !isForgotten
+    if isStored {
       engine.store(
         arrival.key, keyHash: header.keyHash, value: arrival.value,
         attributes(
@@ -254,7 +262,7 @@ extension ServerCore {
         keyHash: header.keyHash, version: version, operation: isDelete ? .delete : .set,
         status: .ok)
     }
-    if !holds {
+    if isStored {
       // On two servers: from now on others may have it, and show it.
       sendCopies(
         arrival.key, arrival.value, keyHash: header.keyHash, version: version,
@@ -281,6 +289,8 @@ extension ServerCore {
     var header = replyHeader(arrival, status, fence: fence)
     header.version = version
     if isDelete && status == .ok { header.flags.insert(.tombstone) }
+    // Both have forgotten it.
+    if arrival.header.flags.contains(.lost) { header.flags.insert(.notHolder) }
     guard arrival.header.returnPath != 0 else {
       header.returnAddress = (0, 0)
       header.returnPort = 0

@@ -176,8 +176,17 @@ extension ServerCore {
       refuse(arrival, .ambiguous, fence: fence.generation, &output)
       return
     }
+    guard !isFromBefore(fence, arrival.header) || !header.flags.contains(.replicated) else {
+      // It says where the write was to be handed on to when the key was hot; it was executed since.
+      refuse(arrival, .staleGeneration, fence: fence.generation, &output)
+      return
+    }
     // What is not here was brought to home and backup by a transition, or deleted and forgotten.
-    if holds, handOn(arrival, version: entry.version, &output) { return }
+    if holds || !header.flags.contains(.replicated),
+      handOn(arrival, version: entry.version, &output)
+    {
+      return
+    }
     if !holds && !faults.contains(.replayedResultIsHolder) { header.flags.insert(.notHolder) }
     send(header, &output)
   }

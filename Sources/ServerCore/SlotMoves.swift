@@ -345,7 +345,7 @@ extension ServerCore {
     self.leaving?.outstanding.remove(at: index)
   }
 
-  /// The slots have another backup, or another home, than before, and nothing of them is served by
+  /// The slots have another backup, or another home, than before, and no write of them is executed by
   /// anyone until all who have to do with them know it.
   private mutating func assignSlots(_ body: MoveBody, _ header: Header) {
     let isOldHome = leaving?.move == body.move
@@ -353,7 +353,7 @@ extension ServerCore {
     guard isOldHome || body.move > newestMove, header.generation >= slotsGeneration else { return }
     if !isOldHome { _ = beginMove(body.move) }
     leaving = nil
-    for run in body.runs {
+    for run in body.runs where !(run.role == .leaving && faults.contains(.oldHomeAnswers)) {
       for slot in run.slots where slots.keeps(slot) {
         slots.give(slot, run, generation: header.generation)
       }
@@ -366,9 +366,14 @@ extension ServerCore {
 
   /// The directory steers nothing of these slots here any more.
   private mutating func leaveSlots(_ body: MoveBody) {
+    var hasLeft = false
     for slot in SlotSet(body.runs).numbers where slots.isLeaving(slot) {
       slots.take(slot)
+      hasLeft = true
+    }
+    if hasLeft {
       release = .due
+      recordSlots()
     }
     guard let leaving, leaving.move == body.move, !faults.contains(.oldHomeAnswers) else { return }
     for slot in leaving.slots.numbers { slots.take(slot) }

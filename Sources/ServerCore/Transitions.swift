@@ -270,7 +270,10 @@ extension ServerCore {
       for slot in run.slots {
         isGiven[slot] = true
         // What is left over there from another time is not what was lost.
-        if !slots.keeps(slot) && run.lossGeneration > 0 && !faults.contains(.leftoversKept) {
+        let isLeftOver =
+          !slots.keeps(slot)
+          || slots.isLeaving(slot) && run.lossGeneration > slots.lossGeneration(slot)
+        if isLeftOver && run.lossGeneration > 0 && !faults.contains(.leftoversKept) {
           isEmptied[slot] = true
         }
         slots.give(slot, run, generation: generation)

@@ -78,7 +78,7 @@ import Wire
     let steps = rack.sent.map(\.0).filter { $0.header.operation == .slotsMove }.compactMap {
       try? MoveBody(decoding: $0.value)
     }
-    #expect(Set(steps.map(\.step)) == [.receive, .send, .fence, .take, .leave])
+    #expect(Set(steps.map(\.step)) == [.receive, .send, .fence, .take, .assign, .leave])
   }
 
   @Test func aDrainedServerComesBackAsItIsAndGetsItsShare() {

@@ -109,6 +109,26 @@ private struct Pair {
     #expect(pair.new.executions.isEmpty)
   }
 
+  /// The new home may have executed writes before it was lost, with the directory or without.
+  @Test func whoHasBeenToldToLeaveClaimsNothingAndShowsNothingOld() throws {
+    let leaving = [SlotRun(first: 0, count: 16_384, role: .leaving)]
+    for isLost in [true, false] {
+      var pair = Pair()
+      _ = pair.old.reply(to: pair.old.request(.set, "a", value: "1", sequence: 1))
+      try pair.step(.send, generation: 20)
+      try pair.step(.fence, generation: 21)
+      try pair.step(.assign, generation: 21, runs: leaving)
+      #expect(pair.old.status(of: pair.old.request(.get, "a", generation: 21)) == .wrongServer)
+      let learned = try #require(pair.old.control(.learn, generation: 21).first)
+      #expect(try LearnBody(decoding: learned.value).runs.isEmpty)
+      // The slots come back: as they were, or after a loss.
+      pair.old.setSlots(
+        [SlotRun(first: 0, count: 16_384, lossGeneration: isLost ? 23 : 0)], generation: 23)
+      #expect(
+        pair.old.status(of: pair.old.request(.get, "a", generation: 24)) == (isLost ? .lost : .ok))
+    }
+  }
+
   @Test func whatChangesMeanwhileMovesToo() throws {
     var pair = Pair()
     for number in 0..<200 {
