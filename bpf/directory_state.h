@@ -132,6 +132,7 @@ _Static_assert(sizeof(struct directory_control) == 2 * DIRECTORY_CACHE_LINE, "tw
   X(DROP_OPERATION, "drop_operation")       /* not for this sender to send */                     \
   X(DROP_BYPASS, "drop_bypass")             /* a client speaks to a server */                     \
   X(DROP_FORGED_STAMP, "drop_forged_stamp") /* a client fills in our fields */                    \
+  X(DROP_RATE_LIMIT, "drop_rate_limit")     /* a client asks too much */                          \
   X(DROP_RACK_TAG, "drop_rack_tag")         /* a server's, without the rack's keyed tag */        \
   X(DROP_NOT_A_SERVER, "drop_not_a_server") /* wrong interface, MAC, address, port */             \
   X(DROP_NOT_A_LIVING_SERVER, "drop_not_a_living_server") /* dead, or another incarnation */      \

@@ -11,6 +11,7 @@
 #ifndef HOTRACK_PACKET_H
 #define HOTRACK_PACKET_H
 
+#include "limit.h"
 #include "plane_tag.h"
 #include "rack.h"
 #include "temperature.h"
@@ -793,6 +794,15 @@ DIRECTORY_INLINE int packet_is_consistent(PLANE *plane, const struct packet *p) 
   return RACK_SWAP16(p->ipv4->length) == sizeof(*p->ipv4) + sizeof(*p->udp) + p->length;
 }
 
+/* Does a client ask for more than it may? */
+DIRECTORY_INLINE int packet_is_beyond_limit(PLANE *plane, const struct packet *p) {
+  const PACKET_U32 *source = packet_source(plane, p);
+
+  if (PLANE_IS_IPV6(plane))
+    return limit_refuses(plane, LIMIT_HALF(source[0], source[1]), LIMIT_HALF(source[2], source[3]));
+  return limit_refuses(plane, 0, LIMIT_HALF(RACK_SWAP32(0xffff), source[0]));
+}
+
 /* Finds out what a frame is, as far as its place in the network and its lengths tell. */
 DIRECTORY_INLINE __u32 packet_look(PLANE *plane, FRAME *frame, struct packet *p) {
   __u32 refused, counter = packet_find(plane, frame, p);
@@ -806,7 +816,10 @@ DIRECTORY_INLINE __u32 packet_look(PLANE *plane, FRAME *frame, struct packet *p)
   if (counter == PACKET_OURS) {
     refused = plane_check_tag(plane, p->header, p->sender);
     if (refused != COUNTER_PASS)
-      counter = refused;
+      return refused;
+    if (PLANE_CONFIGURATION(plane)->limit_interval && p->sender == RACK_CLIENT &&
+        packet_is_beyond_limit(plane, p))
+      return COUNTER_DROP_RATE_LIMIT;
   }
   return counter;
 }

@@ -64,6 +64,14 @@ struct {
   __uint(max_entries, 4096);
 } samples SEC(".maps");
 
+/* What clients have asked for, in a rack with a rate limit. Sized when it is loaded. */
+struct {
+  __uint(type, BPF_MAP_TYPE_LRU_HASH);
+  __uint(max_entries, 1);
+  __uint(key_size, sizeof(union plane_address));
+  __uint(value_size, sizeof(struct plane_client));
+} clients SEC(".maps");
+
 #ifdef FRAME_TC
 #include "frame_tc.h"
 #else
@@ -129,6 +137,43 @@ PACKET_SLOW int plane_sample_out(PLANE *plane, FRAME *frame, __u64 key_hash, __u
   sample->key_length = key_length;
   bpf_ringbuf_submit(sample, BPF_RB_NO_WAKEUP);
   return 0;
+}
+
+DIRECTORY_ACCESS __u64 plane_now(PLANE *plane) {
+  (void)plane;
+  return bpf_ktime_get_ns();
+}
+
+/* What is kept of a client; null: there is no room. */
+DIRECTORY_ACCESS struct plane_client *plane_client_at(PLANE *plane,
+                                                      const union plane_address *address) {
+  struct plane_client *client = bpf_map_lookup_elem(&clients, address);
+  struct plane_client fresh = {0};
+
+  (void)plane;
+  if (client)
+    return client;
+  /* Another processor may have been quicker. */
+  bpf_map_update_elem(&clients, address, &fresh, BPF_NOEXIST);
+  return bpf_map_lookup_elem(&clients, address);
+}
+
+/* Tells the controller of requests that were refused. */
+DIRECTORY_ACCESS void plane_tell_refused(PLANE *plane, const union plane_address *address,
+                                         __u64 refused) {
+  struct plane_sample *sample = bpf_ringbuf_reserve(&samples, sizeof(*sample), 0);
+
+  if (!sample) {
+    plane->counters[COUNTER_SAMPLE_LOST]++;
+    return;
+  }
+  sample->key_hash = 0;
+  sample->weight = refused > 0xffffffff ? 0xffffffff : refused;
+  sample->kind = PLANE_SAMPLE_REFUSED;
+  sample->operation = HOTRACK_HELLO; /* it says nothing here */
+  sample->key_length = sizeof(*address);
+  *(union plane_address *)sample->key = *address;
+  bpf_ringbuf_submit(sample, BPF_RB_NO_WAKEUP);
 }
 
 DIRECTORY_ACCESS void plane_sample(PLANE *plane, FRAME *frame, const struct hotrack_header *h,

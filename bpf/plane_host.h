@@ -14,6 +14,13 @@ struct host_frame {
   __u32 interface; /* that it came in by */
 };
 
+/* What a client has asked for; `is_used` 0: nobody's yet. */
+struct host_client {
+  union plane_address address;
+  __u32 is_used;
+  struct plane_client client;
+};
+
 struct host_plane {
   struct directory *directory;
   struct plane_configuration configuration;
@@ -21,6 +28,9 @@ struct host_plane {
   struct plane_cpu *cpu;                   /* of the thread that uses this plane */
   struct plane_entry_counts *entry_counts; /* one for each entry of the directory */
   struct hotrack_header copy;              /* of a header, in a dry run */
+  struct host_client *clients;             /* in a rack with a rate limit */
+  __u32 clients_max;
+  __u64 now; /* nanoseconds, for the rate limit */
   /* Takes a sample; null: there is nobody to. */
   void (*sample)(void *context, const struct plane_sample *sample);
   void *context;
@@ -88,6 +98,43 @@ DIRECTORY_ACCESS struct hotrack_header *plane_header_copy(PLANE *plane,
                                                           const struct hotrack_header *h) {
   plane->copy = *h;
   return &plane->copy;
+}
+
+DIRECTORY_ACCESS __u64 plane_now(PLANE *plane) {
+  return plane->now;
+}
+
+/* Those that there is no room for have no limit. */
+DIRECTORY_ACCESS struct plane_client *plane_client_at(PLANE *plane,
+                                                      const union plane_address *address) {
+  struct host_client *place;
+  __u32 index;
+
+  for (index = 0; index < plane->clients_max; index++) {
+    place = &plane->clients[index];
+    if (!place->is_used) {
+      place->address = *address;
+      place->is_used = 1;
+    }
+    if (!__builtin_memcmp(&place->address, address, sizeof(*address)))
+      return &place->client;
+  }
+  return 0;
+}
+
+DIRECTORY_ACCESS void plane_tell_refused(PLANE *plane, const union plane_address *address,
+                                         __u64 refused) {
+  struct plane_sample sample = {
+      .weight = refused > 0xffffffff ? 0xffffffff : (__u32)refused,
+      .kind = PLANE_SAMPLE_REFUSED,
+      .operation = HOTRACK_HELLO,
+      .key_length = sizeof(*address),
+  };
+
+  if (!plane->sample)
+    return;
+  __builtin_memcpy(sample.key, address, sizeof(*address));
+  plane->sample(plane->context, &sample);
 }
 
 DIRECTORY_ACCESS void plane_sample(PLANE *plane, FRAME *frame, const struct hotrack_header *h,

@@ -35,6 +35,8 @@ struct plane_configuration {
   __u8 rack_key_count;  /* of rack_keys; 0: the rack's packets carry no tags (tag.h) */
   __u8 reserved[6];
   struct tag_key rack_keys[PLANE_RACK_KEYS]; /* the first tags; any of them is taken */
+  __u64 limit_interval; /* nanoseconds between two requests of a client; 0: no limit (limit.h) */
+  __u64 limit_room;     /* so much of that at once */
 };
 
 /*
@@ -79,6 +81,13 @@ struct plane_entry_counts {
   __u64 writes;
 };
 
+/* What one client address has asked for, in a rack with a rate limit. */
+struct plane_client {
+  __u64 due;     /* when all that was let through would be, had it come evenly: nanoseconds */
+  __u64 refused; /* requests since the controller was told */
+  __u64 told;    /* when that was */
+};
+
 #define PLANE_COUNTERS 64
 _Static_assert(COUNTERS <= PLANE_COUNTERS, "room for every counter");
 
@@ -95,6 +104,7 @@ struct plane_cpu {
 enum plane_sample_kind {
   PLANE_SAMPLE_REQUEST = 0,
   PLANE_SAMPLE_COLLISION = 1, /* a server answered `other key`: two keys share this hash */
+  PLANE_SAMPLE_REFUSED = 2,   /* beyond the rate limit; the key is the client's address */
 };
 
 struct plane_sample {

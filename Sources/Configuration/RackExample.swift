@@ -96,6 +96,13 @@ extension RackFile {
     # How often servers are told to forget what is not needed any more; 0: only by command.
     # floor_interval_ms = 5000
 
+    # What one client address may ask. What is beyond it is dropped and counted.
+    [limits]
+    # Requests per second in the long run, and so many at once after it has been quiet; 1 to 1000000.
+    # The rate 0 means any number.
+    # requests_per_second = 0
+    # burst = 1000
+
     # One table for each server, at most 32.
     [[server]]
     # 0 to 31.

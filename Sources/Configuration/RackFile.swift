@@ -56,6 +56,8 @@ public struct RackFile: Sendable, Equatable {
   /// The controller's Unix socket.
   public var socket: String
   public var policy: PolicySettings
+  /// `[limits]`.
+  public var limits = LimitSettings()
   public var servers: [Server]
 
   public init(
@@ -138,6 +140,8 @@ public struct RackFile: Sendable, Equatable {
 
     policy = document.table("policy").map { PolicySettings($0) } ?? PolicySettings()
 
+    limits = document.table("limits").map { LimitSettings($0) } ?? LimitSettings()
+
     if document.node("server") == nil {
       document.missing("server", "at least one server, each written [[server]]")
     }
@@ -205,6 +209,7 @@ public struct RackFile: Sendable, Equatable {
     if let window { lines.append("window = \(window)") }
     lines += ["state_file = \"\(stateFile)\"", "socket = \"\(socket)\""]
     lines += policy.lines
+    lines += limits.lines
     for server in servers {
       lines += [
         "",

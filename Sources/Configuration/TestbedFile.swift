@@ -103,6 +103,8 @@ public struct TestbedFile: Sendable, Equatable {
   public var window: Int?
   /// `[policy]`, as in the rack file.
   public var policy = PolicySettings()
+  /// `[limits]`, as in the rack file.
+  public var limits = LimitSettings()
   /// What `hotrack demo` asks for; nil: the file has none.
   public var workload: Workload?
   /// What `hotrack testbed run` records; nil: the file has none.
@@ -167,6 +169,7 @@ public struct TestbedFile: Sendable, Equatable {
     window = bed?.powerOfTwo("window", 16...(1 << 30))
     bed?.finish()
     policy = document.table("policy").map { PolicySettings($0) } ?? PolicySettings()
+    limits = document.table("limits").map { LimitSettings($0) } ?? LimitSettings()
     workload = document.table("workload").map { Workload($0) }
     scenario = document.table("scenario").map { Scenario($0) }
     let tables = document.tables("fault")

@@ -108,6 +108,8 @@ extension ControllerLoop {
       totals: state.totals, counters: counters(), packetsByProcessor: plane.packetsByProcessor(),
       onTwoServers: state.copies > 1 ? state.isOnTwo : nil)
     status.hashSeed = options.hashSeed
+    status.limitPerSecond = options.limit?.requestsPerSecond
+    status.limitBurst = options.limit?.burst
     return status
   }
 

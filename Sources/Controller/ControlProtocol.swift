@@ -198,6 +198,9 @@ public struct ControlStatus: Sendable, Equatable, Codable {
   /// How the data plane runs on each of its interfaces: `native`, `generic`, `tc`, or `detached`.
   public var interfaces: [String: String]
   public var totals: ControllerTotals
+  /// Requests per second and at once that are taken from one client address; nil: any number.
+  public var limitPerSecond: Double?
+  public var limitBurst: Int?
   /// Packets since the start, by what they were counted as; `drop_...`: not sent on.
   public var counters: [String: UInt64]
   /// Packets since the start, by the number of the processor that has handled them.

@@ -123,6 +123,10 @@ public enum ControlTables {
           isOnTwo ? "of everything" : "not of everything: one more loss may lose values"
         ))
     }
+    if let rate = status.limitPerSecond, let burst = status.limitBurst {
+      lines.append(
+        ("rate limit", "\(Numbers.short(rate))/s of one client address, \(burst) at once"))
+    }
     if let takeOver = status.takeOver { lines.append(("new epoch", takeOver.description)) }
     lines += counters(status.counters)
     let width = lines.map(\.0.count).max() ?? 0

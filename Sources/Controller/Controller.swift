@@ -145,6 +145,7 @@ extension ControllerOptions {
     rack.isOneArm = isOneArm
     rack.isDryRun = isDryRun
     rack.keys = keys
+    rack.limit = limit
     var configuration = DataPlaneConfiguration(rack: rack, buckets: buckets)
     configuration.kind = plane
     guard plane == nil, !isRunning else { return configuration }

@@ -56,6 +56,7 @@ package final class ControllerLoop {
   private var nextDrain: UInt64 = 0
   private var drainInterval = drainIntervals.upperBound
   private var isStopping = false
+  private var refusedClients = RefusedClients()
   /// Answers that lacked the rack's tag.
   private(set) var wrongTags: UInt64 = 0
   private var onServing: () -> Void
@@ -193,6 +194,7 @@ package final class ControllerLoop {
       do throws(SocketError) {
         switch sample.kind {
         case .collision: try handle(.otherKeySeen(keyHash: sample.keyHash))
+        case .refused: refusedClients.add(sample.key, UInt64(sample.weight), now: now)
         case .request where sample.key.isEmpty: break
         case .request:
           try handle(
@@ -225,6 +227,10 @@ package final class ControllerLoop {
       rates.add(plane.steeredCounts(), at: now)
     }
     try handle(.tick(now: now, entries: readings, nextVersion: plane.memory.nextVersion))
+    if let text = refusedClients.take(now: now) {
+      events.add(text)
+      log.warning("\(text)")
+    }
     guard let neighbours, now >= nextCare else { return }
     nextCare = now + Self.careInterval
     neighbours.care(now, silent: Set(core.silentServers(for: NeighbourWatch.silence)))

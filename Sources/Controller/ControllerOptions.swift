@@ -1,5 +1,6 @@
 public import ControllerCore
 public import DataPlane
+public import Directory
 public import Sockets
 public import Wire
 
@@ -41,6 +42,8 @@ public struct ControllerOptions: Sendable {
   public var hashSeed: UInt64
   /// What the rack's packets are tagged with; nil: they carry no tags.
   public var keys: RackKeys?
+  /// What one client address may ask; nil: as much as it likes.
+  public var limit: RequestLimit?
   /// Servers that an acknowledged write is on: 1 or 2.
   public var copies = 1
   /// Where in the kernel it is; nil: where it is running, or else what suits the interfaces.

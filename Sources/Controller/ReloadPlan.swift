@@ -94,6 +94,10 @@ struct ReloadPlan {
 
   private static func whatToDo(_ path: String, rack: String) -> String {
     switch path {
+    case _ where path.hasPrefix("limits."):
+      "cannot change while the controller runs: restart it "
+        + "(`systemctl restart hotrack-controller@\(rack)`); the data plane goes on meanwhile, and "
+        + "has the new limit from one packet to the next"
     case "directory.state_file", "directory.socket":
       "cannot change while the controller runs: move what is there, if anything, and restart it "
         + "(`systemctl restart hotrack-controller@\(rack)`); the data plane goes on meanwhile"

@@ -153,6 +153,8 @@ package final class LoadedProgram: @unchecked Sendable {
     try Self.size(object, "entry_counts", entries * processors)
     try Self.size(object, "entry_notes", entries)
     try Self.size(object, "samples", ring)
+    // Without a limit nothing uses it.
+    try Self.size(object, "clients", configuration.rack.limit == nil ? 1 : 65_536)
     for (name, bytes) in [
       ("buckets", buckets * MemoryLayout<directory_bucket>.stride),
       ("details", entries * MemoryLayout<directory_detail>.stride),

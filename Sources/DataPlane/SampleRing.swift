@@ -12,6 +12,9 @@ public struct SampleRecord: Sendable, Equatable {
     case request = 0
     /// A server answered `other key`: two keys share this hash, and one of them is hot.
     case collision = 1
+    /// Requests were dropped because of the rate limit; the key is the client's address (16 bytes, IPv4 as
+    /// IPv4-mapped IPv6), the weight how many.
+    case refused = 2
   }
 
   /// Why it is told.

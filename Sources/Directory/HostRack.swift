@@ -25,6 +25,8 @@ public final class HostRack {
       (_ keyHash: UInt64, _ operation: UInt8, _ weight: UInt32, _ key: [UInt8], _ isCollision: Bool)
         -> Void
     )?
+  /// The address (16 bytes) of a client whose requests were dropped because of the rate limit, and how many.
+  public var onRefused: ((_ address: [UInt8], _ requests: UInt32) -> Void)?
   private let plane: UnsafeMutablePointer<host_plane>
 
   /// A rack on this directory. `random`: where its random choices begin.
@@ -38,10 +40,13 @@ public final class HostRack {
     memset(ports, 0, MemoryLayout<plane_ports>.size)
     let counts = UnsafeMutablePointer<plane_entry_counts>.allocate(capacity: memory.capacity)
     counts.initialize(repeating: plane_entry_counts(), count: memory.capacity)
+    let clients = UnsafeMutablePointer<host_client>.allocate(capacity: Self.clientsMax)
+    clients.initialize(repeating: host_client(), count: Self.clientsMax)
     plane.initialize(
       to: host_plane(
         directory: memory.raw, configuration: configuration.raw, ports: ports, cpu: cpu,
-        entry_counts: counts, copy: hotrack_header(), sample: nil, context: nil))
+        entry_counts: counts, copy: hotrack_header(), clients: clients,
+        clients_max: UInt32(Self.clientsMax), now: 1, sample: nil, context: nil))
     memory.raw.pointee.random?.pointee = random
   }
 
@@ -49,7 +54,22 @@ public final class HostRack {
     plane.pointee.ports.deallocate()
     plane.pointee.cpu.deallocate()
     plane.pointee.entry_counts.deallocate()
+    plane.pointee.clients.deallocate()
     plane.deallocate()
+  }
+
+  /// Clients that a rate limit is for; others have none.
+  public static let clientsMax = 64
+
+  /// The time that a rate limit goes by. Nanoseconds, from 1.
+  public var now: UInt64 {
+    get { plane.pointee.now }
+    set { plane.pointee.now = newValue }
+  }
+
+  /// What clients have asked for is forgotten.
+  public func forgetClients() {
+    plane.pointee.clients.update(repeating: host_client(), count: Self.clientsMax)
   }
 
   /// Adds a port: frames may come in by this interface and leave by it. Precondition: room for it.
@@ -68,8 +88,9 @@ public final class HostRack {
   public func handle(
     _ frame: inout [UInt8], ingress interface: UInt32, linear: Int? = nil
   ) -> Action {
-    plane.pointee.context = onSample == nil ? nil : Unmanaged.passUnretained(self).toOpaque()
-    plane.pointee.sample = onSample == nil ? nil : Self.takeSample
+    let isHeard = onSample != nil || onRefused != nil
+    plane.pointee.context = isHeard ? Unmanaged.passUnretained(self).toOpaque() : nil
+    plane.pointee.sample = isHeard ? Self.takeSample : nil
     var place: UInt32 = 0
     let (action, length) = frame.withUnsafeMutableBufferPointer { bytes in
       var raw = host_frame(
@@ -120,6 +141,10 @@ public final class HostRack {
       var record = sample.pointee
       let length = Int(record.key_length)
       let key = withUnsafeBytes(of: &record.key) { Array($0.prefix(length)) }
+      guard record.kind != UInt8(PLANE_SAMPLE_REFUSED.rawValue) else {
+        rack.onRefused?(key, record.weight)
+        return
+      }
       rack.onSample?(
         record.key_hash, record.operation, record.weight, key,
         record.kind == UInt8(PLANE_SAMPLE_COLLISION.rawValue))

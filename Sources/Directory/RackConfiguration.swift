@@ -46,6 +46,8 @@ public struct RackConfiguration: Sendable, Equatable {
   public var isDryRun = false
   /// What the rack's packets are tagged with; nil: they carry no tags.
   public var keys: RackKeys?
+  /// What one client address may ask; nil: as much as it likes.
+  public var limit: RequestLimit?
   private var neighbourAddress: [UInt8] = []
   private var neighbourPort: UInt16 = 0
 
@@ -74,6 +76,10 @@ public struct RackConfiguration: Sendable, Equatable {
       raw.rack_key_count = keys.takenToo == nil ? 1 : 2
       raw.rack_keys.0.word = (keys.making.first, keys.making.second)
       raw.rack_keys.1.word = (keys.takenToo?.first ?? 0, keys.takenToo?.second ?? 0)
+    }
+    if let limit {
+      raw.limit_interval = limit.interval
+      raw.limit_room = limit.interval * UInt64(limit.burst)
     }
     if let next {
       withUnsafeMutableBytes(of: &raw.next) { $0.copyBytes(from: next.address) }

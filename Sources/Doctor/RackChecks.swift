@@ -10,7 +10,7 @@ struct RackChecks {
   let network: HostNetwork
 
   var findings: [Finding] {
-    [address, controlPort, rackPort, stateFile]
+    [address, controlPort, rackPort, stateFile] + rackKey
       + rack.servers.flatMap { [way(to: $0), neighbour($0)] }
   }
 
@@ -81,6 +81,20 @@ struct RackChecks {
         "state_file", rack.stateFile, .bad,
         "\(path) cannot be written: \(String(cString: strerror(errno)))",
         fix: "name a file on a writable disk (directory.state_file)")
+  }
+
+  /// Whether the controller can have the key; not whether it is the servers'.
+  private var rackKey: [Finding] {
+    guard let path = rack.rackKeyFile else { return [] }
+    do throws(RackKeyError) {
+      _ = try RackKeyFile.read(path)
+      return [Finding("rack_key", path, .ok, "can be used")]
+    } catch {
+      return [
+        Finding(
+          "rack_key", path, .bad, "\(error)", fix: "see docs/operations.md, \"The rack's key\"")
+      ]
+    }
   }
 
   // MARK: Servers

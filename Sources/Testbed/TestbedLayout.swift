@@ -231,6 +231,7 @@ extension TestbedLayout {
           interface: directoryInterface(of: node), mac: node.mac)
       })
     rack.plane = file.plane
+    rack.limits = file.limits
     if file.isTagged { rack.rackKeyFile = Self.rackKeyFile(in: folder) }
     return rack
   }

@@ -14,6 +14,9 @@ struct BenchDataplaneCommand: ParsableCommand {
       Packets go through --keys keys in turn. Every feature is on. Then live frames over two veth \
       hops, through the data plane and through a program that only redirects. Needs root; its \
       interfaces are in a network namespace of its own.
+
+      With --guards, instead: what the rack tag and the rate limit cost, in the same packets through \
+      data planes with and without them, in turn.
       """)
 
   /// Those that the table of `cases` is for.
@@ -29,6 +32,9 @@ struct BenchDataplaneCommand: ParsableCommand {
     parsing: .upToNextOption,
     help: "Numbers of keys to measure with, beside 4,096: powers of two up to 4,194,304.")
   var keys = [64, 65_536, 1_048_576]
+
+  @Flag(help: "Measure what the rack tag and the rate limit cost, with 4,096 keys.")
+  var guards = false
 
   @OptionGroup(title: "Reporting")
   var report: BenchReportOptions
@@ -50,7 +56,44 @@ struct BenchDataplaneCommand: ParsableCommand {
     var live: LiveRates
   }
 
+  private func runGuards() throws {
+    try reportingFailure("bench dataplane") {
+      try report.check(benchmark: "dataplane-guards")
+      let line = ProgressLine()
+      defer { line.clear() }
+      let costs = try GuardBench(packetsPerRound: packets, rounds: rounds).run(
+        keys: Self.mainKeys
+      ) { line.show("round \($0) of \(rounds)") }
+      line.clear()
+      let table = Self.table(costs)
+      try report.publish(
+        benchmark: "dataplane-guards", ["cases": costs], text: table.text, tables: [table])
+    }
+  }
+
+  private static func table(_ costs: [GuardCost]) -> MarkdownTable {
+    MarkdownTable(
+      [
+        .words("ns over parse and swap, \(mainKeys) keys"), "plain", "with a key", "the tag",
+        "ratio", "second key", "with a limit", "the limit", "ratio",
+      ],
+      rows: costs.map { cost in
+        func ratio(_ guarded: Double) -> String {
+          // Of what costs next to nothing a ratio says nothing.
+          cost.plain < 5 ? "-" : String(format: "%.2f", guarded / cost.plain)
+        }
+        func nanoseconds(_ time: Double) -> String { String(format: "%.1f", time) }
+        return [
+          cost.name, nanoseconds(cost.plain), nanoseconds(cost.tagged),
+          nanoseconds(cost.tagged - cost.plain), ratio(cost.tagged),
+          nanoseconds(cost.taggedUnderSecond), nanoseconds(cost.limited),
+          nanoseconds(cost.limited - cost.plain), ratio(cost.limited),
+        ]
+      })
+  }
+
   func run() throws {
+    guard !guards else { return try runGuards() }
     try reportingFailure("bench dataplane") {
       try report.check(benchmark: "dataplane")
       let line = ProgressLine()

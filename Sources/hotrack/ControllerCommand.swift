@@ -47,6 +47,10 @@ extension ControllerOptions {
           interface: server.interface, mac: server.mac?.bytes, isDrained: server.isDrained)
       })
     copies = file.copies
+    if file.limits.requestsPerSecond > 0 {
+      limit = RequestLimit(
+        requestsPerSecond: file.limits.requestsPerSecond, burst: file.limits.burst)
+    }
     isOneArm = file.mode == .oneArm
     plane =
       switch file.plane {

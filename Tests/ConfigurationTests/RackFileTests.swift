@@ -69,6 +69,22 @@ private let good = """
     #expect(error?.description.contains("rack.rack_key_file: found") == true)
   }
 
+  @Test func `What clients may ask can be limited`() throws {
+    let limited = good.replacing(
+      "[policy]", with: "[limits]\nrequests_per_second = 200\nburst = 50\n\n[policy]")
+    let rack = try RackFile(text: limited, file: "rack.toml")
+    #expect(rack.limits.requestsPerSecond == 200 && rack.limits.burst == 50)
+    #expect(try RackFile(text: rack.text, file: "again.toml") == rack)
+    #expect(rack.settings.contains { $0.path == "limits.burst" && $0.value == "50" })
+    #expect(try RackFile(text: good, file: "rack.toml").limits == LimitSettings())
+    let error = #expect(throws: ConfigurationError.self) {
+      try RackFile(
+        text: limited.replacing("burst = 50", with: "burst = 0\nbirst = 1"), file: "rack.toml")
+    }
+    #expect(error?.description.contains("limits.burst: found 0") == true)
+    #expect(error?.description.contains("did you mean `burst`") == true)
+  }
+
   @Test func `Two copies need two servers`() throws {
     let two = good.replacing("hash_seed = 7", with: "copies = 2")
     let rack = try RackFile(text: two, file: "rack.toml")

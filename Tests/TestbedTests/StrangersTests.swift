@@ -139,6 +139,48 @@ struct StrangersTests {
     }
   }
 
+  @Test(arguments: [PlaneChoice.xdp, .tc])
+  func `A client that floods the rack is held back, and nobody else`(plane: PlaneChoice) throws {
+    let name = Self.name(plane == .tc ? "f" : "g")
+    try using(name) {
+      var file = TestbedFile(name: name, servers: 2, clients: 2)
+      file.plane = plane
+      file.limits.requestsPerSecond = 20
+      file.limits.burst = 100
+      let bed = try Testbed.up(file, executable: TestbedTests.hotrack)
+      let rack = Endpoint(bed.layout.rackAddress, port: WireLimits.port)
+      let node = bed.layout.clients[0]
+      let socket = try UDPSocket(
+        bind: Endpoint(node.address, port: 0), in: NetworkNamespace(node.namespace))
+      var header = Header(.hello)
+      header.client = 5
+      header.sequence = 1
+      header.acknowledged = 1
+      let hello = Message(header).encoded()
+      for _ in 0..<3_000 {
+        _ = try hello.withUnsafeBytes { try socket.send($0, to: rack) }
+      }
+      #expect(try counter(bed, "drop_rate_limit", reaches: 2_000) >= 2_000)
+      #expect(try counter(bed, "hello") >= 100)
+      // The other one has all that it is allowed, whatever the first one does meanwhile.
+      _ = try client(bed, 1, ["set", "greeting", "hello"])
+      for _ in 0..<20 {
+        for _ in 0..<50 { _ = try hello.withUnsafeBytes { try socket.send($0, to: rack) } }
+        #expect(try client(bed, 1, ["get", "greeting"]).contains("hello"))
+      }
+      let status = try #require(try bed.ask(.status).status)
+      #expect(status.limitPerSecond == 20 && status.limitBurst == 100)
+      #expect(ControlTables.status(status).contains("20/s of one client address, 100 at once"))
+      var told: [String] = []
+      for _ in 0..<1_000 where told.isEmpty {
+        told = try bed.ask(.events).events?.map(\.text).filter { $0.contains("rate limit") } ?? []
+        if told.isEmpty { usleep(10_000) }
+      }
+      #expect(told.first?.contains("beyond the rate limit: \(node.address) (") == true, "\(told)")
+      #expect(told.first?.contains("\(bed.layout.clients[1].address)") == false)
+    }
+  }
+
   @Test func `A key changes while the rack serves`() throws {
     let name = Self.name("e")
     try using(name) {

@@ -70,6 +70,7 @@ import Testing
         example.replacing(
           "# state_file = \"/var/lib/hotrack/demo.state\"", with: "state_file = \"/a\\nb\""
         ).utf8)
+    case "NO_BURST": return Array(example.replacing("# burst = 1000", with: "burst = 0").utf8)
     case "OPEN_KEY": return Array(random.prefix(16))
     case "SHORT_KEY": return Array("key\n".utf8)
     case "KEYLESS":

@@ -87,13 +87,14 @@ static __always_inline struct bench_plan *next_packet(struct xdp_md *frame) {
 #pragma clang loop unroll(full)
   for (piece = 0; piece < BENCH_HEADERS_LENGTH / 8; piece++)
     ((__u64 *)(start + 2))[piece] = ((__u64 *)(p->headers + 2))[piece];
-  number = bpf_cpu_to_be64(packet + 1);
+  number = bpf_cpu_to_be64(p->same_numbers ? key + 1 : packet + 1);
   header->version =
       bpf_cpu_to_be64(p->first_version + (packet >> (p->key_bits & 31)) * p->version_step);
   header->key_hash = k->key_hash;
   header->client = bpf_cpu_to_be64(key + 1);
   header->sequence = number;
   header->acknowledged = number;
+  header->rack_tag = k->rack_tag;
   return p;
 }
 

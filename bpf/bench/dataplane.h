@@ -14,6 +14,7 @@ enum bench_target { BENCH_EMPTY, BENCH_PARSE_SWAP, BENCH_RACK, BENCH_TARGETS };
 /* What is different in the packets of each key; in network byte order. */
 struct bench_key {
   __be64 key_hash;
+  __be64 rack_tag; /* of a server's packet in a rack with a key; else zero */
 };
 
 /* One case: the packet as its sender sent it, and what changes from one to the next. */
@@ -25,6 +26,9 @@ struct bench_plan {
   __u64 packets;      /* so far */
   __u32 key_bits;     /* 2^key_bits keys */
   __u32 target;       /* enum bench_target */
+  __u32 same_numbers; /* each key's packets have the same sequence number every time, and so one tag
+                       */
+  __u32 reserved;
 };
 
 /* Places in the map of devices that frames are sent out of. */

@@ -3,6 +3,7 @@ internal import CHotrack
 internal import DataPlane
 internal import Directory
 internal import Glibc
+internal import Wire
 
 /// What one kind of packet costs.
 public struct DataPlaneCost: Sendable, Codable, Equatable {
@@ -59,7 +60,7 @@ public struct DataPlaneBench: Sendable {
   ) throws -> DataPlaneCosts {
     precondition(keys > 0 && keys & (keys - 1) == 0 && keys <= 1 << 22)
     return try OwnNamespace.run {
-      let rig = try DataPlaneRig(keys: keys)
+      let rig = try DataPlaneRig(keys: keys, BenchRack.configuration)
       let packets = max(packetsPerRound, keys)
       var times = [[Double]](repeating: [], count: DataPlaneCase.all.count)
       // The first round warms caches up, and does not count.
@@ -98,14 +99,18 @@ final class DataPlaneRig {
   private let interface: UInt32
   private let entries: [UInt32]
 
-  init(keys: Int) throws {
+  /// `servers`: what their packets are tagged with.
+  init(
+    keys: Int, _ configuration: RackConfiguration = BenchRack.configuration,
+    servers: RackKeys? = nil
+  ) throws {
     plane = try DataPlane(
       configuration: DataPlaneConfiguration(
-        rack: BenchRack.configuration, buckets: BenchRack.buckets(forKeys: keys)))
+        rack: configuration, buckets: BenchRack.buckets(forKeys: keys)))
     interface = try plane.enterLoopback()
     BenchRack.setUp(plane.memory, interface: interface)
     entries = try BenchRack.enterKeys(keys, plane.memory)
-    feeder = try PacketFeeder(keys: keys, rack: plane.program)
+    feeder = try PacketFeeder(keys: keys, rack: plane.program, servers: servers)
   }
 
   /// CPU time of so many packets, in nanoseconds. Throws if the data plane took them for others.

@@ -32,13 +32,17 @@ struct DataPlaneCase: Sendable {
   var advances = false
   /// The version of the first pass over the keys; 0: packets carry none.
   var firstVersion: UInt64 = 0
+  /// Servers' packets carry a tag, in a rack with a key.
+  var isFromServer: Bool { firstVersion > 0 }
 
   static let hotRead = DataPlaneCase("hot_read") { _ in BenchFrame.request(.get) }
+
+  static let parseSwap = DataPlaneCase("parse_swap", .parseSwap) { _ in BenchFrame.request(.get) }
 
   /// In the order in which they are run.
   static let all = [
     DataPlaneCase("empty", .empty) { _ in BenchFrame.request(.get) },
-    DataPlaneCase("parse_swap", .parseSwap) { _ in BenchFrame.request(.get) },
+    parseSwap,
     DataPlaneCase("pass_through", counter: "pass") { _ in BenchFrame.foreign() },
     DataPlaneCase("cold_read", isHot: false) { _ in BenchFrame.request(.get) },
     hotRead,
@@ -54,6 +58,12 @@ struct DataPlaneCase: Sendable {
       BenchFrame.report(.copyAck, port: $0)
     },
   ]
+
+  /// What is measured with a key and with a rate limit: one request of each kind, and a reply.
+  static let guarded = all.filter {
+    ["pass_through", "cold_read", "hot_read", "cold_write", "hot_write", "read_reply"]
+      .contains($0.name)
+  }
 
   init(
     _ name: String, _ target: Target = .rack, counter: String? = nil, isHot: Bool = true,

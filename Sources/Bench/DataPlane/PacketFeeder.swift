@@ -3,6 +3,7 @@ internal import CHotrack
 internal import DataPlane
 internal import Directory
 internal import Glibc
+internal import Wire
 
 /// The benchmark's own programs (`bpf/bench/dataplane.bpf.c`), and the memory that tells them which
 /// packets to make.
@@ -15,9 +16,12 @@ final class PacketFeeder {
   private let keyCount: Int
   /// Of what the keys are now.
   private var areHot: Bool?
+  /// What servers' packets are tagged with; nil: nothing.
+  private let servers: RackKeys?
 
-  /// `keys`: a power of two; `rack`: the data plane's program.
-  init(keys count: Int, rack: Int32) throws(DataPlaneError) {
+  /// `keys`: a power of two; `rack`: the data plane's program; `servers`: their packets' tags.
+  init(keys count: Int, rack: Int32, servers: RackKeys? = nil) throws(DataPlaneError) {
+    self.servers = servers
     loaded = try LoadedProgram(.dataplane, function: "restore", elements: ["keys": count])
     restore = loaded.program
     plan = try loaded.memory(of: "plan", as: bench_plan.self, count: 1)
@@ -65,9 +69,38 @@ final class PacketFeeder {
     withUnsafeMutableBytes(of: &plan.pointee.headers) { headers in
       headers.copyBytes(from: frame.prefix(headers.count))
     }
+    tag(each, frame)
     plan.pointee.first_version = each.firstVersion
     plan.pointee.version_step = each.advances ? 1 : 0
     plan.pointee.packets = 0
     plan.pointee.target = each.target.raw
+  }
+
+  /// Makes the tag of each key's packet, as it will be made.
+  private func tag(_ each: DataPlaneCase, _ frame: [UInt8]) {
+    let isTagged = each.isFromServer && servers != nil
+    plan.pointee.same_numbers = isTagged ? 1 : 0
+    guard let servers, isTagged else {
+      for index in 0..<keyCount { keys[index].rack_tag = 0 }
+      return
+    }
+    precondition(!each.advances, "a tag is of one version")
+    let start = Int(BENCH_HEADERS_LENGTH) - WireLimits.headerLength
+    let datagram = Array(frame[start...])
+    guard var message = try? Message(datagram: datagram) else {
+      preconditionFailure("the benchmark's packets are whole")
+    }
+    for index in 0..<keyCount {
+      message.header.version = each.firstVersion
+      message.header.keyHash = BenchRack.hash(index, isHot: each.isHot)
+      message.header.client = UInt64(index + 1)
+      message.header.sequence = UInt64(index + 1)
+      message.header.acknowledged = UInt64(index + 1)
+      var bytes = message.encoded()
+      servers.sign(&bytes, .fromServer)
+      keys[index].rack_tag = bytes.withUnsafeBytes {
+        $0.loadUnaligned(fromByteOffset: 112, as: UInt64.self)
+      }
+    }
   }
 }

@@ -52,16 +52,31 @@ final class Rig: @unchecked Sendable {
     try isolated(.switching, plane: .tc, isIPv6: true, keys: RigKeys.one)
   }
 
+  static let limited = Result { try isolated(.switching, limit: PacketTests.limit) }
+  static let limitedOnTC = Result {
+    try isolated(.switching, plane: .tc, limit: PacketTests.limit)
+  }
+  static let oneArmLimited = Result { try isolated(.oneArm, limit: PacketTests.limit) }
+  static let limitedOnIPv6 = Result {
+    try isolated(.switching, isIPv6: true, limit: PacketTests.limit)
+  }
+  static let limitedOnIPv6AndTC = Result {
+    try isolated(.switching, plane: .tc, isIPv6: true, limit: PacketTests.limit)
+  }
+  static let dryLimited = Result {
+    try isolated(.switching, isDryRun: true, limit: PacketTests.limit)
+  }
+
   enum Kind { case switching, chained, oneArm }
 
   /// Two programs cannot share an interface: this one has the ports of its own namespace.
   private static func isolated(
     _ kind: Kind, plane: PlaneKind = .xdp, isDryRun: Bool = false, isIPv6: Bool = false,
-    keys: RackKeys? = nil
+    keys: RackKeys? = nil, limit: RequestLimit? = nil
   ) throws -> Rig {
     let isolation = try Isolation(interfaceCommands)
     let rig = try isolation.run {
-      try Rig(kind, plane: plane, isDryRun: isDryRun, isIPv6: isIPv6, keys: keys)
+      try Rig(kind, plane: plane, isDryRun: isDryRun, isIPv6: isIPv6, keys: keys, limit: limit)
     }
     rig.ownIsolation = isolation
     return rig
@@ -80,7 +95,7 @@ final class Rig: @unchecked Sendable {
 
   init(
     _ kind: Kind, image: BPFObject? = nil, plane: PlaneKind = .xdp, isDryRun: Bool = false,
-    isIPv6: Bool = false, keys: RackKeys? = nil
+    isIPv6: Bool = false, keys: RackKeys? = nil, limit: RequestLimit? = nil
   ) throws {
     self.kind = kind
     self.keys = keys
@@ -96,6 +111,7 @@ final class Rig: @unchecked Sendable {
     configuration.isOneArm = kind == .oneArm
     configuration.isDryRun = isDryRun
     configuration.keys = keys
+    configuration.limit = limit
     if kind == .chained {
       configuration.next = .init(
         address: Place.mapped(Place.next), port: WireLimits.port, interface: interfaces["c1"] ?? 0,
