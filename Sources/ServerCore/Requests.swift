@@ -165,6 +165,7 @@ extension ServerCore {
     header.version =
       faults.contains(.replayRestamped) ? arrival.header.version : entry.version
     if entry.operation == .delete { header.flags.insert(.tombstone) }
+    let isReplicated = arrival.header.flags.contains(.replicated)
     // After a SYNC a server can know a result without having the value.
     let record = engine.find(arrival.key, keyHash: header.keyHash)
     let holds = record.map { $0.version >= entry.version && $0.kind != .lost } ?? false
@@ -176,17 +177,13 @@ extension ServerCore {
       refuse(arrival, .ambiguous, fence: fence.generation, &output)
       return
     }
-    guard !isFromBefore(fence, arrival.header) || !header.flags.contains(.replicated) else {
+    guard !(isReplicated && isFromBefore(fence, arrival.header)) else {
       // It says where the write was to be handed on to when the key was hot; it was executed since.
       refuse(arrival, .staleGeneration, fence: fence.generation, &output)
       return
     }
     // What is not here was brought to home and backup by a transition, or deleted and forgotten.
-    if holds || !header.flags.contains(.replicated),
-      handOn(arrival, version: entry.version, &output)
-    {
-      return
-    }
+    if holds || !isReplicated, handOn(arrival, version: entry.version, &output) { return }
     if !holds && !faults.contains(.replayedResultIsHolder) { header.flags.insert(.notHolder) }
     send(header, &output)
   }

@@ -61,14 +61,14 @@ extension ServerCore {
   }
 
   /// Drops leftovers of the coming slots: only copies kept on purpose are data, as those of a backup
-  /// are that becomes home. What is hot, or has become so since the order was made, stays.
+  /// are that becomes home. What is hot stays, and copies of what has become so since the order was
+  /// made are of newer generations.
   private mutating func clearSome(_ arriving: ArrivingSlots) {
     var found: [(keyHash: UInt64, key: [UInt8])] = []
     let isOver = engine.scan(effort: LeavingSlots.effort) { record in
       let slot = KeyHash.slot(record.keyHash)
       if arriving.slots.contains(slot), !slots.keeps(slot),
-        record.generation < arriving.generation, !arriving.named.contains(record.keyHash),
-        fences[record.keyHash]?.generation ?? 0 < arriving.generation
+        record.generation < arriving.generation, !arriving.named.contains(record.keyHash)
       {
         found.append((record.keyHash, Array(record.key)))
       }

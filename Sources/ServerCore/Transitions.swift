@@ -131,6 +131,7 @@ extension ServerCore {
     }
     settleUnconfirmed(header.keyHash, header.version, header.generation)
     let slot = KeyHash.slot(header.keyHash)
+    if header.version != 0 && !slots.contains(slot) { countAnew(arrival) }
     if slots.contains(slot) || slots.keeps(slot) && header.version != 0 {
       // Whatever was newer is here now.
       if var fence = fences[header.keyHash] {
@@ -143,6 +144,18 @@ extension ServerCore {
     var reply = answer(arrival, .syncAck)
     reply.version = engine.find(arrival.key, keyHash: header.keyHash)?.version ?? 0
     send(reply, key: arrival.key, &output)
+  }
+
+  /// The second server's value is counted on from now on: as if it had been copied under the fence.
+  private mutating func countAnew(_ arrival: Arrival) {
+    let header = arrival.header
+    guard let record = engine.find(arrival.key, keyHash: header.keyHash), record.kind != .lost,
+      record.generation < header.generation
+    else { return }
+    engine.update(
+      arrival.key, keyHash: header.keyHash,
+      attributes(
+        header.keyHash, version: record.version, generation: header.generation, kind: record.kind))
   }
 
   private mutating func merge(_ body: SyncBody, _ header: Header) {

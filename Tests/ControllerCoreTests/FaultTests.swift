@@ -27,6 +27,33 @@ import Wire
     Set(rack.sent.filter { $0.0.header.operation == operation }.map(\.1))
   }
 
+  /// A packet that was stamped before its ADMIT, and has yet to read who lives, must not be sent there.
+  @Test func aServerThatReturnsBeforeTheGracePeriodIsOver() {
+    for (fault, expected) in [(ControllerFaults.joinsAtOnce, true), ([], false)] {
+      let rack = TestRack()
+      rack.serve()
+      rack.silent = [1]
+      #expect(rack.run { rack.core.state.totals.serversLost == 1 })
+      rack.settle()
+      rack.core.faults = fault
+      rack.restartServer(1)
+      let from = rack.published.count
+      func changes(_ matches: (DirectoryChange) -> Bool) -> Bool {
+        rack.published[from...].contains(where: matches)
+      }
+      #expect(
+        rack.run {
+          changes {
+            if case .setServer(1, let place) = $0 { place.incarnation != 0 } else { false }
+          }
+        })
+      let isAtOnce = changes {
+        if case .setAlive(let servers) = $0 { servers & 0b10 != 0 } else { false }
+      }
+      #expect(isAtOnce == expected)
+    }
+  }
+
   @Test func theGenerationBeforeTheEntry() {
     for (fault, expected) in [(ControllerFaults.generationBeforeEntry, true), ([], false)] {
       let rack = promotion(fault)

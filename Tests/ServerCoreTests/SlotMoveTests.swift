@@ -197,14 +197,18 @@ private struct Pair {
   func leftoversOfTheNewHomeAreDroppedUnlessTheyAreHot(_ fault: ServerFaults) throws {
     var pair = Pair()
     pair.new.core.faults = fault
-    for (key, version) in [("gone", UInt64(7)), ("hot", 8), ("fenced", 9)] {
+    for (key, version) in [("gone", UInt64(7)), ("hot", 8), ("given up", 9), ("second", 10)] {
       pair.new.copy(key, "left over", version: version, generation: 12)
     }
-    pair.new.fence("fenced", 25)
+    // Transitions since the order was made: one that came to nothing, and one that relies on it.
+    pair.new.fence("given up", 25)
+    pair.new.fence("second", 25)
+    pair.new.sync("second", 25, SyncBody(entries: []), version: 10)
     while try pair.step(.receive, generation: 20, named: ["hot"])?.isScanned == false {}
     #expect(pair.new.storedVersion("gone") == (fault.isEmpty ? nil : 7))
     #expect(pair.new.storedVersion("hot") == 8)
-    #expect(pair.new.storedVersion("fenced") == 9, "hot since the order was made")
+    #expect(pair.new.storedVersion("given up") == (fault.isEmpty ? nil : 9))
+    #expect(pair.new.storedVersion("second") == 10, "it has just been counted on")
   }
 
   @Test func aReadThatWasSentForALeftoverIsNotAnsweredWithoutIt() throws {

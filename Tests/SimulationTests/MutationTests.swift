@@ -4,13 +4,14 @@ import Testing
 /// Breaks one part of the protocol at a time: what the simulator does not notice, it does not
 /// prove either.
 @Suite struct MutationTests {
-  /// Every fault shows by itself, but for two that another rule covers, and those that take a state
+  /// Every fault shows by itself, but for three that another rule covers, and those that take a state
   /// which few seeds come to (`ControllerCoreTests` has them, and `ServerCoreTests` the leftovers).
   static let plain = SimulationFault.allCases.filter {
     ![
       .generationBeforeEntry, .generationLate, .flaggedPasses,
       .adoptionKeepsGeneration, .adoptionSkipsGrace, .adoptionAssumesTargets,
       .adoptionForgetsAway, .restBelieved, .adoptionForgetsMove, .slotLeftoversKept,
+      .slotsNotFrozen, .joinsAtOnce,
     ].contains($0)
   }
 
@@ -25,8 +26,6 @@ import Testing
   func mutationIsFound(_ fault: SimulationFault) throws {
     var simulation = RackSimulation()
     simulation.faults = [fault]
-    // Where everything else breaks as well, a returned server has less time to do harm.
-    if fault == .joinsAtOnce { simulation.worldFaults = [] }
     simulation.copies = Self.ofTwoCopies.contains(fault) ? 2 : 1
     let found = try #require(
       simulation.seedsUntilFailure(limit: 3_000), "\(fault.rawValue) was not noticed")
@@ -90,6 +89,19 @@ import Testing
     print(
       "\(fault.rawValue) (with known-generation-ignored and direct requests): found by "
         + "'\(reason(found.result))' after \(found.seeds) seeds")
+  }
+
+  /// What is not frozen goes on at the old home, which refuses it as soon as it is told to leave.
+  @Test func slotsThatAreNotFrozenAreFoundOutIfTheOldHomeIsNotToldToLeave() throws {
+    var simulation = RackSimulation()
+    simulation.copies = 1
+    simulation.faults = [.slotsNotFrozen]
+    #expect(simulation.seedsUntilFailure(limit: 100) == nil, "covered")
+    simulation.faults = [.slotsNotFrozen, .homeAnswersAlone]
+    let found = try #require(simulation.seedsUntilFailure(limit: 3_000))
+    print(
+      "slots-not-frozen (with home-answers-alone): found by '\(reason(found.result))' after "
+        + "\(found.seeds) seeds")
   }
 
   private func reason(_ result: SimulationResult) -> String {

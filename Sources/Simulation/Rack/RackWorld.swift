@@ -212,7 +212,8 @@ final class RackWorld {
       if outstanding == 0 && isControllerQuiet { enter(.draining) } else { checkLiveness() }
     case .draining: break
     case .finalReads:
-      if outstanding == 0 {
+      // A server that was slow may get slots again meanwhile.
+      if outstanding == 0 && isControllerQuiet {
         checkSlots()
         enter(.done)
       } else {

@@ -110,7 +110,7 @@ public enum SimulationFault: String, Sendable, CaseIterable {
     case .unconfirmedShown: "reads are shown what perhaps no other server has"
     case .mirrorForgetsSession: "the second server of a write does not remember its result"
     case .backupBelievedEmpty: "a new backup is believed to have everything at once"
-    case .homeAnswersAlone: "slots have a new backup, and their home is not told"
+    case .homeAnswersAlone: "slots have a new backup or home, and the home until then is not told"
     case .syncToHomeOnly: "transitions bring the newest value to one server only"
     case .adoptionKeepsGeneration: "a controller takes over without raising the generation"
     case .adoptionForgetsUnfinished: "transitions under way are not taken over"
